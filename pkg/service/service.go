@@ -48,6 +48,7 @@ type Finding struct {
 
 // Endpoint is one HTTP surface of a service.
 type Endpoint struct {
+	Name    string       // tells the endpoints of one service apart in logs and states; "" for the main one
 	Addr    string       // its own listener, host:port; "" or "off" for none
 	Mount   string       // its path under the front door, "/audio/"; "" keeps it off the front door
 	Guard   auth.Guard   // nil is refused at start: nothing is open by omission
