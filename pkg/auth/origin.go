@@ -39,3 +39,6 @@ func hostname(hostport string) string {
 	u := url.URL{Host: hostport}
 	return u.Hostname()
 }
+
+// Origins returns the configured list.
+func (a *Auth) Origins() []string { return slices.Clone(a.config.AllowOrigin) }

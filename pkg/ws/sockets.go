@@ -43,6 +43,7 @@ type Sockets struct {
 	mu       sync.Mutex // guards the following fields
 	conns    map[*Conn]struct{}
 	draining bool
+	stopping chan struct{} // closed when draining begins
 	empty    chan struct{} // closed once, when draining and no socket is left
 }
 
@@ -55,8 +56,9 @@ func NewSockets(reg prometheus.Registerer) *Sockets {
 		lost: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "websockets_lost_total", Help: "WebSockets cut because the peer answered no ping.",
 		}),
-		conns: make(map[*Conn]struct{}),
-		empty: make(chan struct{}),
+		conns:    make(map[*Conn]struct{}),
+		stopping: make(chan struct{}),
+		empty:    make(chan struct{}),
 	}
 	reg.MustRegister(s.open, s.lost)
 	return s
@@ -125,7 +127,10 @@ func (s *Sockets) Refuse(w http.ResponseWriter, r *http.Request, code Code, reas
 // released them. When ctx ends first it cuts what is left and returns their number.
 func (s *Sockets) Drain(ctx context.Context) int {
 	s.mu.Lock()
-	s.draining = true
+	if !s.draining {
+		s.draining = true
+		close(s.stopping)
+	}
 	s.signalEmpty()
 	conns := make([]*Conn, 0, len(s.conns))
 	for c := range s.conns {
@@ -150,6 +155,9 @@ func (s *Sockets) Drain(ctx context.Context) int {
 	}
 	return len(s.conns)
 }
+
+// Stopping is closed when Drain begins. Handlers of endless HTTP answers end with it, as their sockets do.
+func (s *Sockets) Stopping() <-chan struct{} { return s.stopping }
 
 // Len is the number of sockets open now.
 func (s *Sockets) Len() int {

@@ -1,0 +1,33 @@
+package host
+
+import (
+	"net/http"
+	"strings"
+
+	"ghostaux/pkg/auth"
+)
+
+// contentPolicy is strict: everything from here, and the decoder of the sound may be WebAssembly. Frames may hold the
+// page where an administrator has allowed the origin.
+func (h *Host) contentPolicy() string {
+	frames := append([]string{"'self'"}, h.opts.Auth.Origins()...)
+	return "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' data: blob:; media-src 'self' blob:; " +
+		"frame-src 'self' blob:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; " +
+		"frame-ancestors " + strings.Join(frames, " ")
+}
+
+// console is the page at / with what it needs, behind the login.
+func (h *Host) console() http.Handler {
+	policy := h.contentPolicy()
+	page := h.opts.Auth.Require(auth.Viewer, nil)(h.opts.Console)
+	if h.opts.Config.Prefix != "" {
+		page = http.StripPrefix(h.opts.Config.Prefix, page)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("Content-Security-Policy", policy)
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Referrer-Policy", "no-referrer")
+		page.ServeHTTP(w, r)
+	})
+}

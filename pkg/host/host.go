@@ -1,0 +1,118 @@
+package host
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"ghostaux/pkg/auth"
+	"ghostaux/pkg/service"
+	"ghostaux/pkg/ws"
+)
+
+// stopWait is how long peers have to leave at a stop before they are cut.
+const stopWait = 5 * time.Second
+
+// Options are what the host is built from.
+type Options struct {
+	Config     Config
+	Log        *slog.Logger
+	Auth       *auth.Auth
+	TLS        *tls.Config // nil: plain HTTP everywhere, for those who end TLS in front
+	Sockets    *ws.Sockets
+	Supervisor *service.Supervisor
+	Services   []service.Service
+	Metrics    *prometheus.Registry
+	Console    http.Handler // the page at / of the front door
+	Version    string
+}
+
+// Host serves the endpoints of all services.
+type Host struct {
+	opts      Options
+	listeners []*listener
+	started   time.Time
+	requests  *prometheus.CounterVec
+	panics    prometheus.Counter
+}
+
+// New builds all handlers. It fails on what cannot be served: an endpoint without a guard, two on one address.
+func New(o Options) (*Host, error) {
+	h := &Host{
+		opts:    o,
+		started: time.Now(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "http_requests_total", Help: "Requests answered, by service and class of status.",
+		}, []string{"service", "class"}),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "http_panics_total", Help: "Requests whose handler panicked.",
+		}),
+	}
+	o.Metrics.MustRegister(h.requests, h.panics)
+	taken := map[string]string{}
+	for _, svc := range o.Services {
+		for _, ep := range svc.Endpoints() {
+			if err := h.addEndpoint(svc.Name(), ep, taken); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if Closed(o.Config.Addr) {
+		return h, nil
+	}
+	if other := taken[o.Config.Addr]; other != "" {
+		return nil, fmt.Errorf("address %s is asked for twice, by %s and by the front door", o.Config.Addr, other)
+	}
+	front, err := h.frontDoor()
+	if err != nil {
+		return nil, err
+	}
+	h.listen(listenerOptions{service: FrontDoor, addr: o.Config.Addr, handler: front})
+	return h, nil
+}
+
+func (h *Host) addEndpoint(name string, ep service.Endpoint, taken map[string]string) error {
+	if ep.Guard == nil {
+		return fmt.Errorf("service %s: endpoint %q has no guard", name, ep.Name)
+	}
+	if Closed(ep.Addr) {
+		return nil
+	}
+	if other := taken[ep.Addr]; other != "" && !anyPort(ep.Addr) {
+		return fmt.Errorf("address %s is asked for twice, by %s and by %s", ep.Addr, other, name)
+	}
+	taken[ep.Addr] = name
+	h.listen(listenerOptions{
+		service: name, endpoint: ep.Name, addr: ep.Addr, plain: ep.Plain,
+		handler: h.wrap(name, ep.Guard(ep.Handler)),
+	})
+	return nil
+}
+
+// Run serves until ctx ends; then it stops accepting, closes the sockets with 1001, and returns when the peers have gone
+// or after 5 s. Devices are still there until it has returned.
+func (h *Host) Run(ctx context.Context) {
+	var serving sync.WaitGroup
+	for _, l := range h.listeners {
+		serving.Go(func() { l.run(ctx) })
+	}
+	<-ctx.Done()
+
+	limit, cancel := context.WithTimeout(context.Background(), stopWait)
+	defer cancel()
+	var stopping sync.WaitGroup
+	for _, l := range h.listeners {
+		stopping.Go(func() { l.stop(limit) })
+	}
+	if left := h.opts.Sockets.Drain(limit); left > 0 {
+		h.opts.Log.Warn("sockets cut at stop", "count", left)
+	}
+	stopping.Wait()
+	serving.Wait()
+}

@@ -1,0 +1,39 @@
+package host
+
+import (
+	"net"
+	"sync"
+)
+
+// limitedListener keeps at most cap(free) connections open; further ones wait in the kernel's queue. Unlike
+// netutil.LimitListener it leaves the *net.TCPConn visible, whose socket options pkg/ws sets.
+type limitedListener struct {
+	net.Listener
+	free chan struct{}
+}
+
+// Accept waits for a connection while there is room, and for room while there is none.
+func (l *limitedListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	tcp, ok := c.(*net.TCPConn)
+	if !ok {
+		return c, nil
+	}
+	l.free <- struct{}{}
+	return &limitedConn{TCPConn: tcp, free: l.free}, nil
+}
+
+type limitedConn struct {
+	*net.TCPConn
+	free chan struct{}
+	once sync.Once
+}
+
+// Close closes the connection and makes room.
+func (c *limitedConn) Close() error {
+	c.once.Do(func() { <-c.free })
+	return c.TCPConn.Close()
+}

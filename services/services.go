@@ -1,0 +1,86 @@
+// Package services names all services of ghostaux. It is the only place that does.
+package services
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"ghostaux/pkg/service"
+)
+
+// Config has every service's configuration. The flags of a service are --<service>-<what>, its environment is
+// GHOSTAUX_<SERVICE>_<WHAT>.
+type Config struct {
+	Only   []string `help:"Run only these services: ${services}." placeholder:"SERVICE" env:"GHOSTAUX_ONLY"`
+	Except []string `help:"Run all services but these." placeholder:"SERVICE" env:"GHOSTAUX_EXCEPT"`
+}
+
+// entry is one service: its name, the container's own switch for it, and how it is built.
+type entry struct {
+	name     string
+	variable string // KasmVNC images: off unless it is exactly "1" or empty
+	build    func(c Config, env service.Env) (service.Service, error)
+}
+
+// entries are in the order of /status.
+func entries() []entry {
+	return []entry{}
+}
+
+// Names are the names of all services.
+func Names() []string {
+	var names []string
+	for _, e := range entries() {
+		names = append(names, e.name)
+	}
+	return names
+}
+
+// Validate names the services that do not exist.
+func (c Config) Validate() error {
+	var errs []error
+	check := func(flag string, names []string) {
+		for _, name := range names {
+			if !slices.Contains(Names(), name) {
+				errs = append(errs, fmt.Errorf("%s %q: no such service; there are %s", flag, name, strings.Join(Names(), ", ")))
+			}
+		}
+	}
+	check("--only", c.Only)
+	check("--except", c.Except)
+	if len(c.Only) > 0 && len(c.Except) > 0 {
+		errs = append(errs, errors.New("--only and --except exclude each other: choose one"))
+	}
+	return errors.Join(errs...)
+}
+
+// Build makes the chosen services and names those that are off. Env makes the surroundings of one service; getenv
+// reads the container's switches.
+func Build(c Config, env func(name string) service.Env, getenv func(string) string) (on []service.Service, off []string, err error) {
+	var errs []error
+	for _, e := range entries() {
+		if !c.chosen(e.name) || switchedOff(getenv(e.variable)) {
+			off = append(off, e.name)
+			continue
+		}
+		svc, err := e.build(c, env(e.name))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", e.name, err))
+			continue
+		}
+		on = append(on, svc)
+	}
+	return on, off, errors.Join(errs...)
+}
+
+func (c Config) chosen(name string) bool {
+	if len(c.Only) > 0 {
+		return slices.Contains(c.Only, name)
+	}
+	return !slices.Contains(c.Except, name)
+}
+
+// switchedOff follows the container's start script: [[ ${KASM_SVC_X:-1} == 1 ]] means on.
+func switchedOff(value string) bool { return value != "" && value != "1" }
