@@ -17,6 +17,9 @@ type Fault struct {
 	Err    error
 	Kind   Kind
 	Advice string // one sentence, "" when there is nothing to say
+	// Retry, when it becomes readable, starts the next Run at once: for a device that is looked for
+	// when somebody asks for it. nil: only after the delay.
+	Retry <-chan struct{}
 }
 
 // Error returns the text of Err.

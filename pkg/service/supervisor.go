@@ -105,7 +105,7 @@ func (s *Supervisor) supervise(ctx context.Context, e *entry) {
 		}
 		delay = nextDelay(delay, err)
 		s.degraded(e, err, delay)
-		if !sleep(ctx, delay) {
+		if !sleep(ctx, delay, retryOf(err)) {
 			s.stopped(e, nil)
 			return
 		}
@@ -124,11 +124,21 @@ func nextDelay(last time.Duration, err error) time.Duration {
 	return next - rand.N(next/5)
 }
 
-func sleep(ctx context.Context, d time.Duration) bool {
+func retryOf(err error) <-chan struct{} {
+	if fault, ok := errors.AsType[*Fault](err); ok {
+		return fault.Retry
+	}
+	return nil
+}
+
+// sleep reports whether it is time for the next try; else ctx has ended.
+func sleep(ctx context.Context, d time.Duration, retry <-chan struct{}) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
+		return true
+	case <-retry:
 		return true
 	case <-ctx.Done():
 		return false
