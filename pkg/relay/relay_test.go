@@ -1,0 +1,510 @@
+package relay_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sys/unix"
+
+	"ghostaux/pkg/relay"
+	"ghostaux/pkg/testkit"
+)
+
+func TestMain(m *testing.M) { testkit.LeakGate(m) }
+
+// inbox collects datagrams of either end.
+type inbox struct {
+	mu  sync.Mutex
+	got []string
+}
+
+func (i *inbox) put(b []byte) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.got = append(i.got, string(b))
+}
+
+func (i *inbox) all() []string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return append([]string(nil), i.got...)
+}
+
+func (i *inbox) expect(t *testing.T, want ...string) {
+	t.Helper()
+	limit := time.Now().Add(5 * time.Second)
+	for !cmp.Equal(i.all(), want) && time.Now().Before(limit) {
+		time.Sleep(time.Millisecond)
+	}
+	if diff := cmp.Diff(want, i.all()); diff != "" {
+		t.Fatalf("datagrams (-want +got):\n%s", diff)
+	}
+}
+
+func relayPath(t *testing.T) string {
+	t.Helper()
+	return filepath.Join(testkit.ShortDir(t), "smartcard")
+}
+
+func watch(t *testing.T, x *testkit.Xvnc) (*testkit.Viewer, *inbox) {
+	t.Helper()
+	box := &inbox{}
+	v := &testkit.Viewer{Channel: "smartcard", Receive: box.put}
+	if err := x.Subscribe(v); err != nil {
+		t.Fatal(err)
+	}
+	return v, box
+}
+
+// open opens a client, and runs it when it receives, until the test ends.
+func open(t *testing.T, o relay.Options) *relay.Client {
+	t.Helper()
+	if o.Dir == "" {
+		o.Dir = filepath.Dir(o.Path)
+	}
+	c, err := relay.Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+func send(t *testing.T, c *relay.Client, text string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := c.Send(ctx, []byte(text)); err != nil {
+		t.Fatalf("send %.20q: %v", text, err)
+	}
+}
+
+func sendFails(t *testing.T, c *relay.Client, text string, want error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := c.Send(ctx, []byte(text)); !errors.Is(err, want) {
+		t.Fatalf("send %.20q: got %v, want %v", text, err, want)
+	}
+}
+
+// counter is the sum of a counter over its labels.
+func counter(t *testing.T, reg *prometheus.Registry, name string) (sum float64) {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			for _, m := range f.GetMetric() {
+				sum += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return sum
+}
+
+func files(t *testing.T, dir string) []string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(dir, "ghostaux-relay-*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func TestConversation(t *testing.T) {
+	path := relayPath(t)
+	x := testkit.StartXvnc(t, "smartcard:"+path)
+	v, far := watch(t, x)
+	near := &inbox{}
+	c := open(t, relay.Options{Path: path, Receive: near.put})
+	send(t, c, "one")
+	send(t, c, "two")
+	far.expect(t, "one", "two")
+	x.Say(v, []byte("answer"))
+	x.Say(v, nil)
+	x.Say(v, []byte("another"))
+	near.expect(t, "answer", "", "another")
+}
+
+func TestSenderWithoutReceiveHasNoAddress(t *testing.T) {
+	path := relayPath(t)
+	x := testkit.StartXvnc(t, "smartcard:"+path)
+	_, far := watch(t, x)
+	c := open(t, relay.Options{Path: path})
+	send(t, c, "print this")
+	far.expect(t, "print this")
+	if found := files(t, filepath.Dir(path)); len(found) != 0 {
+		t.Errorf("socket files %v", found)
+	}
+}
+
+func TestRelayComesLateVanishesAndComesBack(t *testing.T) {
+	path := relayPath(t)
+	near := &inbox{}
+	c := open(t, relay.Options{Path: path, Receive: near.put})
+	sendFails(t, c, "too early", relay.ErrAbsent)
+	sendFails(t, c, "still too early", relay.ErrAbsent)
+	if s := c.State(); s.Present || s.Reason == "" || !strings.Contains(s.Advice, path) {
+		t.Errorf("state without a relay: %+v", s)
+	}
+	x := testkit.StartXvnc(t, "smartcard:"+path)
+	_, far := watch(t, x)
+	if err := c.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	send(t, c, "1")
+	far.expect(t, "1")
+	var answers []string
+	for round := range 3 {
+		x.Stop()
+		x.Start()
+		v, far := watch(t, x)
+		sendFails(t, c, "of the old message", relay.ErrAbsent) // told once, although another is there already
+		send(t, c, "of the new message")
+		far.expect(t, "of the new message")
+		x.Say(v, fmt.Append(nil, "answer", round))
+		answers = append(answers, fmt.Sprint("answer", round))
+		near.expect(t, answers...)
+	}
+	x.Stop()
+	sendFails(t, c, "gone", relay.ErrAbsent)
+	sendFails(t, c, "gone", unix.ECONNREFUSED)
+	if s := c.State(); s.Present {
+		t.Errorf("state of a stopped relay: %+v", s)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	sendFails(t, c, "gone", os.ErrNotExist)
+}
+
+// A second server that took the path over while the first still runs is noticed, although no send fails of it.
+func TestRelayReplacedWhileTheOldOneLives(t *testing.T) {
+	path := relayPath(t)
+	old := testkit.StartXvnc(t, "smartcard:"+path)
+	_, far := watch(t, old)
+	c := open(t, relay.Options{Path: path})
+	send(t, c, "old")
+	far.expect(t, "old")
+	_, far = watch(t, testkit.StartXvnc(t, "smartcard:"+path))
+	testkit.Eventually(t, 10*time.Second, "the loss is told", func() bool {
+		return errors.Is(c.Send(t.Context(), []byte("x")), relay.ErrAbsent)
+	})
+	send(t, c, "new")
+	far.expect(t, "new")
+}
+
+func TestOwnSocketFileRemoved(t *testing.T) {
+	path := relayPath(t)
+	x := testkit.StartXvnc(t, "smartcard:"+path)
+	v, far := watch(t, x)
+	near := &inbox{}
+	c := open(t, relay.Options{Path: path, Receive: near.put})
+	send(t, c, "1")
+	for _, f := range files(t, filepath.Dir(path)) {
+		if err := os.Remove(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	testkit.Eventually(t, 10*time.Second, "the loss is told", func() bool {
+		return errors.Is(c.Send(t.Context(), []byte("x")), relay.ErrAbsent)
+	})
+	send(t, c, "2")
+	testkit.Eventually(t, 5*time.Second, "the server has the new address", func() bool { return slices.Contains(far.all(), "2") })
+	x.Say(v, []byte("answer"))
+	near.expect(t, "answer")
+}
+
+func TestSendWaitsForRoom(t *testing.T) {
+	path := relayPath(t)
+	x := testkit.StartXvnc(t, "smartcard:"+path)
+	_, far := watch(t, x)
+	c := open(t, relay.Options{Path: path})
+	send(t, c, "first")
+	far.expect(t, "first")
+	resume := x.Freeze()
+	defer resume()
+	var want []string
+	sent := make(chan error, 1)
+	for i := range 40 {
+		want = append(want, fmt.Sprint("datagram ", i))
+	}
+	go func() {
+		for _, text := range want {
+			if err := c.Send(context.Background(), []byte(text)); err != nil {
+				sent <- err
+				return
+			}
+		}
+		sent <- nil
+	}()
+	testkit.Eventually(t, 5*time.Second, "a send waits", func() bool { return c.State().Waiting != "" })
+	select {
+	case err := <-sent:
+		t.Fatalf("40 datagrams went into a frozen server: %v", err)
+	default:
+	}
+	resume()
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	far.expect(t, append([]string{"first"}, want...)...)
+	if s := c.State(); s.Waiting != "" {
+		t.Errorf("waits still: %+v", s)
+	}
+}
+
+// fill sends until a send has to wait.
+func fill(t *testing.T, c *relay.Client) {
+	t.Helper()
+	for range 100 {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		err := c.Send(ctx, []byte("fill"))
+		cancel()
+		if errors.Is(err, context.DeadlineExceeded) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Fatal("a frozen server took 100 datagrams")
+}
+
+func TestWaitingSendEnds(t *testing.T) {
+	ends := map[string]struct {
+		how  func(x *testkit.Xvnc, c *relay.Client, cancel func())
+		want error
+	}{
+		"with its context":   {func(_ *testkit.Xvnc, _ *relay.Client, cancel func()) { cancel() }, context.Canceled},
+		"with the relay":     {func(x *testkit.Xvnc, _ *relay.Client, _ func()) { x.Stop() }, relay.ErrAbsent},
+		"with the client":    {func(_ *testkit.Xvnc, c *relay.Client, _ func()) { _ = c.Close() }, net.ErrClosed},
+		"when there is room": {func(x *testkit.Xvnc, _ *relay.Client, _ func()) {}, nil},
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			path := relayPath(t)
+			x := testkit.StartXvnc(t, "smartcard:"+path)
+			c := open(t, relay.Options{Path: path})
+			resume := x.Freeze()
+			defer resume()
+			fill(t, c)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			sent := make(chan error, 1)
+			go func() { sent <- c.Send(ctx, []byte("waits")) }()
+			testkit.Eventually(t, 5*time.Second, "the send waits", func() bool { return c.State().Waiting != "" })
+			if end.want == nil {
+				resume()
+			}
+			end.how(x, c, cancel)
+			if err := <-sent; !errors.Is(err, end.want) {
+				t.Fatalf("got %v, want %v", err, end.want)
+			}
+			if errors.Is(end.want, context.Canceled) { // the next one is not cut by what ended this one
+				resume()
+				send(t, c, "after")
+			}
+		})
+	}
+}
+
+func TestWaitingCostsNoTime(t *testing.T) {
+	path := relayPath(t)
+	x := testkit.StartXvnc(t, "smartcard:"+path)
+	c := open(t, relay.Options{Path: path})
+	defer x.Freeze()()
+	fill(t, c)
+	var before, after unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &before)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	if err := c.Send(ctx, []byte("waits")); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatal(err)
+	}
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &after)
+	used := time.Duration(after.Utime.Nano() - before.Utime.Nano() + after.Stime.Nano() - before.Stime.Nano())
+	if used > 250*time.Millisecond { // a loop that spins would use all of it
+		t.Errorf("half a second of waiting cost %v of processor time", used)
+	}
+}
+
+func TestSizes(t *testing.T) {
+	path := relayPath(t)
+	x := testkit.StartXvnc(t, "smartcard:"+path)
+	_, far := watch(t, x)
+	c := open(t, relay.Options{Path: path})
+	largest := strings.Repeat("x", 64<<10)
+	send(t, c, largest)
+	far.expect(t, largest)
+	sendFails(t, c, "", relay.ErrEmpty)
+	sendFails(t, c, strings.Repeat("x", 1<<20+1), relay.ErrTooLarge)
+	sendFails(t, c, strings.Repeat("x", 1<<20), relay.ErrTooLarge) // the sender's buffer is smaller
+	send(t, c, "the relay is not lost for it")
+	far.expect(t, largest, "the relay is not lost for it")
+}
+
+// The desktop does not stand still for a consumer that does, and what comes last is kept.
+func TestSlowConsumerNeverFreezesTheServer(t *testing.T) {
+	path := relayPath(t)
+	x := testkit.StartXvnc(t, "smartcard:"+path)
+	v, far := watch(t, x)
+	near, hold := &inbox{}, make(chan struct{})
+	reg := prometheus.NewRegistry()
+	c := open(t, relay.Options{Path: path, MaxReceive: 100, Metrics: relay.NewMetrics(reg), Receive: func(b []byte) {
+		<-hold
+		near.put(b)
+	}})
+	send(t, c, "hello")
+	far.expect(t, "hello")
+	for i := range 500 {
+		x.Say(v, fmt.Append(nil, i))
+		x.Say(v, bytes.Repeat([]byte("x"), 101)) // too long for this client
+	}
+	if !x.Alive(10 * time.Second) {
+		t.Fatal("the server is frozen")
+	}
+	testkit.Eventually(t, 5*time.Second, "all is read", func() bool {
+		return counter(t, reg, "relay_received_datagrams_total") == 500
+	})
+	if n := counter(t, reg, "relay_received_dropped_total"); n < 900 {
+		t.Errorf("%v datagrams were counted as dropped", n)
+	}
+	close(hold)
+	testkit.Eventually(t, 5*time.Second, "the newest arrives", func() bool {
+		got := near.all()
+		return len(got) > 0 && got[len(got)-1] == "499"
+	})
+	if got := near.all(); len(got) > 65 {
+		t.Errorf("%d datagrams were kept for a consumer that stood still", len(got))
+	}
+}
+
+func TestSocketFilesOfTheDeadAreRemoved(t *testing.T) {
+	path := relayPath(t)
+	dir := filepath.Dir(path)
+	leave := func(name string, alive bool) string {
+		p := filepath.Join(dir, "ghostaux-relay-"+name)
+		conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: p, Net: "unixgram"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if alive {
+			t.Cleanup(func() { _ = conn.Close() })
+		} else {
+			_ = conn.Close()
+		}
+		return p
+	}
+	dead, alive, young := leave("dead", false), leave("alive", true), leave("young", false)
+	past := time.Now().Add(-time.Minute)
+	for _, p := range []string{dead, alive} {
+		if err := os.Chtimes(p, past, past); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := filepath.Join(dir, "ghostaux-relay-notes.txt")
+	if err := os.WriteFile(other, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := relay.Open(relay.Options{Path: path, Dir: dir, Receive: func([]byte) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p, want := range map[string]bool{dead: false, alive: true, young: true, other: true} {
+		if _, err := os.Lstat(p); (err == nil) != want {
+			t.Errorf("%s: %v", p, err)
+		}
+	}
+	if n := len(files(t, dir)); n != 4 {
+		t.Errorf("%d files while open, want 4", n)
+	}
+	_ = c.Close()
+	if n := len(files(t, dir)); n != 3 {
+		t.Errorf("%d files after Close, want 3", n)
+	}
+}
+
+// Fifty senders, and fifty clients that come and go.
+func TestChurn(t *testing.T) {
+	path := relayPath(t)
+	x := testkit.StartXvnc(t, "smartcard:"+path)
+	_, far := watch(t, x)
+	var all sync.WaitGroup
+	for i := range 50 {
+		all.Go(func() {
+			c, err := relay.Open(relay.Options{Path: path, Dir: filepath.Dir(path), Receive: func([]byte) {}})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			ended := make(chan error)
+			go func() { ended <- c.Run(ctx) }()
+			if err := c.Send(ctx, fmt.Append(nil, i)); err != nil {
+				t.Error(err)
+			}
+			cancel()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			_ = c.Close()
+		})
+	}
+	all.Wait()
+	testkit.Eventually(t, 5*time.Second, "50 datagrams", func() bool { return len(far.all()) == 50 })
+	if left := files(t, filepath.Dir(path)); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestSendDoesNotAllocate(t *testing.T) {
+	path := relayPath(t)
+	x := testkit.StartXvnc(t, "smartcard:"+path)
+	var taken atomic.Int64
+	if err := x.Subscribe(&testkit.Viewer{Channel: "smartcard", Receive: func([]byte) { taken.Add(1) }}); err != nil {
+		t.Fatal(err)
+	}
+	c := open(t, relay.Options{Path: path})
+	datagram := make([]byte, 1000)
+	ctx, sent := t.Context(), int64(0)
+	n := testing.AllocsPerRun(200, func() {
+		if err := c.Send(ctx, datagram); err != nil {
+			t.Fatal(err)
+		}
+		for sent++; taken.Load() < sent; {
+			runtime.Gosched() // so that the next one need not wait
+		}
+	})
+	if n != 0 {
+		t.Errorf("%v allocations for a datagram", n)
+	}
+}

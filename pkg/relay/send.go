@@ -1,0 +1,210 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// maxDatagram is the length that Xvnc's buffer has; it cuts what is longer, silently.
+	maxDatagram = 1 << 20
+	// recheck is how often a Send looks whether the socket files are still the ones it uses.
+	recheck = time.Second
+	// shortage is the pause when the kernel has no memory for a datagram, which it does not announce the end of.
+	shortage = 20 * time.Millisecond
+)
+
+// link is the sending side of a socket. It belongs to whoever has the turn.
+type link struct {
+	conn      *net.UnixConn
+	raw       syscall.RawConn
+	bound     string // path of conn
+	connected bool
+	peer      identity // of the relay's socket file
+	checked   time.Time
+
+	// The arguments and results of write, which is made once so that a datagram costs no memory.
+	write    func(fd uintptr) bool
+	datagram []byte
+	patient  bool // wait for room
+	err      error
+}
+
+func (l *link) init() {
+	l.write = func(fd uintptr) bool {
+		_, l.err = unix.Write(int(fd), l.datagram)
+		return !l.patient || l.err != unix.EAGAIN
+	}
+}
+
+func (l *link) reset(conn *net.UnixConn, raw syscall.RawConn, bound string) {
+	l.conn, l.raw, l.bound, l.connected = conn, raw, bound, false
+}
+
+// Send sends one datagram, and waits for room as long as ctx lets it. When there is no relay, or not the one of the
+// last Send any more, the error is an *AbsentError and nothing was sent; the next Send connects anew.
+func (c *Client) Send(ctx context.Context, datagram []byte) error {
+	if len(datagram) == 0 {
+		return ErrEmpty
+	}
+	if len(datagram) > maxDatagram {
+		return fmt.Errorf("%w: %d bytes, Xvnc takes %d", ErrTooLarge, len(datagram), maxDatagram)
+	}
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	err := c.connect()
+	if err == nil {
+		err = c.send(ctx, datagram)
+	}
+	if err != nil {
+		return c.judge(ctx, err, len(datagram))
+	}
+	c.metrics.sent.Inc()
+	c.metrics.sentBytes.Add(float64(len(datagram)))
+	return nil
+}
+
+// connect makes the relay the peer of the socket. The file may have been bound anew while its old owner still lives, and our
+// own may have been removed from a temporary directory: no send would ever fail of it, so it is looked for.
+func (c *Client) connect() error {
+	l := &c.link
+	now := time.Now()
+	if l.connected && now.Sub(l.checked) < recheck {
+		return nil
+	}
+	l.checked = now
+	if l.bound != "" {
+		if _, err := os.Lstat(l.bound); errors.Is(err, os.ErrNotExist) {
+			return c.rebind()
+		}
+	}
+	peer, err := identify(c.options.Path)
+	switch {
+	case l.connected && err == nil && peer != l.peer:
+		return errReplaced
+	case l.connected:
+		return nil // a file that is gone does not end the connection
+	case err != nil:
+		return err
+	}
+	if err := connect(l.raw, c.options.Path); err != nil {
+		return err
+	}
+	l.connected, l.peer = true, peer
+	c.note(nil)
+	return nil
+}
+
+// rebind makes a new address for answers. A far end that was spoken to does not know it.
+func (c *Client) rebind() error {
+	wasConnected := c.link.connected
+	if err := c.open(); err != nil {
+		return err
+	}
+	if wasConnected {
+		return errUnbound
+	}
+	return c.connect()
+}
+
+func (c *Client) send(ctx context.Context, datagram []byte) error {
+	l := &c.link
+	l.datagram, l.patient = datagram, false
+	defer func() { l.datagram = nil }()
+	for {
+		if err := l.raw.Write(l.write); err != nil {
+			return err
+		}
+		switch l.err {
+		case nil:
+			return nil
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return c.sendPatiently(ctx)
+		case unix.ENOBUFS, unix.ENOMEM:
+			c.metrics.waits.Inc()
+			if err := pause(ctx, shortage); err != nil {
+				return err
+			}
+		default:
+			return l.err
+		}
+	}
+}
+
+// sendPatiently lets the runtime's poller wait for room: the kernel wakes a connected socket when its peer has read,
+// and when its peer is gone.
+func (c *Client) sendPatiently(ctx context.Context) error {
+	l := &c.link
+	c.metrics.waits.Inc()
+	c.waiting.Store(time.Now().UnixNano())
+	defer c.waiting.Store(0)
+	cut := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		_ = l.conn.SetWriteDeadline(time.Unix(1, 0))
+		close(cut)
+	})
+	l.patient = true
+	var err error
+	for {
+		if err = l.raw.Write(l.write); err == nil {
+			err = l.err
+		}
+		if err == unix.ENOBUFS || err == unix.ENOMEM {
+			if err = pause(ctx, shortage); err == nil {
+				continue
+			}
+		}
+		if err != unix.EINTR {
+			break
+		}
+	}
+	if !stop() {
+		<-cut
+		_ = l.conn.SetWriteDeadline(time.Time{})
+	}
+	return err
+}
+
+// judge turns what went wrong into what the caller can act on.
+func (c *Client) judge(ctx context.Context, err error, size int) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, net.ErrClosed):
+		return net.ErrClosed
+	case errors.Is(err, unix.EMSGSIZE):
+		return fmt.Errorf("%w: %d bytes, more than this machine's net.core.wmem_max lets one send", ErrTooLarge, size)
+	}
+	if c.link.connected {
+		c.metrics.lost.Inc()
+	}
+	c.link.connected = false
+	absent := &AbsentError{Path: c.options.Path, Err: err}
+	if err != errUnbound {
+		c.note(absent)
+	}
+	return absent
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

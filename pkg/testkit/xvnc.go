@@ -1,0 +1,329 @@
+package testkit
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The relay side of Xvnc in numbers (KasmVNC 1.3.4 and 1.5.1).
+const (
+	xvncBuffer    = 1 << 20 // of one datagram; what is longer is cut
+	xvncQueue     = 11      // datagrams in a relay's queue at most (net.unix.max_dgram_qlen is 10)
+	xvncMaxRelays = 4
+	xvncMaxName   = 63
+)
+
+// Xvnc stands in for the relay side of KasmVNC's X server (-UnixRelay name:path) with all its habits:
+//
+//   - one thread does everything: it reads datagrams, hands each to every subscribed viewer before it reads the next, and
+//     sends what viewers say; a viewer that is slow, or a program whose bound socket is full, stops all of it
+//   - a datagram goes to all viewers of the channel, and nowhere without one; an empty one is ignored; one is cut at 1 MiB
+//   - what a viewer says goes to the last sender: the bytes of its address were copied over those of the one before, and the
+//     address is used in its full length, so that unnamed senders leave the last one in force and abstract names fail
+//   - Stop leaves the socket files; Start unlinks them and binds new ones
+type Xvnc struct {
+	t      testing.TB
+	relays []*xvncRelay
+
+	wake     int // eventfd that ends a poll of the main thread
+	commands chan func()
+	quit     chan struct{}
+	done     chan struct{}
+
+	mu        sync.Mutex // guards the following fields
+	running   bool
+	sendError error
+}
+
+type xvncRelay struct {
+	name, path string
+	fd         int
+	peer       unix.RawSockaddrUnix // bytes of every sender so far, one over the other
+	viewers    []*Viewer
+}
+
+// Viewer is a browser at the far end of a channel.
+type Viewer struct {
+	Channel  string
+	ReadOnly bool // without the right to write its subscription is refused
+	// Receive runs in the X server's thread, with a datagram that is valid during the call; as long as it takes,
+	// the server stands still. Nil: what comes is thrown away.
+	Receive func(datagram []byte)
+}
+
+// StartXvnc starts a server with relays, each name:path as for -UnixRelay. It ends with the test.
+func StartXvnc(t testing.TB, relays ...string) *Xvnc {
+	t.Helper()
+	x := &Xvnc{t: t, commands: make(chan func(), 1024)}
+	if len(relays) > xvncMaxRelays {
+		t.Fatalf("Xvnc takes at most %d relays", xvncMaxRelays)
+	}
+	for _, r := range relays {
+		name, path, ok := strings.Cut(r, ":")
+		if !ok || len(name) > xvncMaxName {
+			t.Fatalf("bad -UnixRelay %q", r)
+		}
+		x.relays = append(x.relays, &xvncRelay{name: name, path: path})
+	}
+	x.Start()
+	t.Cleanup(x.Stop)
+	return x
+}
+
+// Start starts the server again after Stop, with new sockets and without viewers.
+func (x *Xvnc) Start() {
+	x.t.Helper()
+	var err error
+	if x.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		x.t.Fatal(err)
+	}
+	for _, r := range x.relays {
+		if err := r.bind(); err != nil {
+			x.t.Fatal(err)
+		}
+	}
+	x.quit, x.done = make(chan struct{}), make(chan struct{})
+	x.mu.Lock()
+	x.running = true
+	x.mu.Unlock()
+	go x.main()
+}
+
+func (r *xvncRelay) bind() (err error) {
+	_ = os.Remove(r.path)
+	if r.fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
+		return err
+	}
+	r.peer, r.viewers = unix.RawSockaddrUnix{}, nil
+	if err := unix.Bind(r.fd, &unix.SockaddrUnix{Name: r.path}); err != nil {
+		return fmt.Errorf("bind %s: %w", r.path, err)
+	}
+	return nil
+}
+
+// Stop ends the server as a crash does: its socket files stay, and refuse.
+func (x *Xvnc) Stop() {
+	x.mu.Lock()
+	running := x.running
+	x.running = false
+	x.mu.Unlock()
+	if !running {
+		return
+	}
+	close(x.quit)
+	x.poke()
+	<-x.done
+	for _, r := range x.relays {
+		_ = unix.Close(r.fd)
+	}
+	_ = unix.Close(x.wake)
+}
+
+// Freeze stops the server's thread, as a stopped process or a stuck browser does, until the returned function is called.
+func (x *Xvnc) Freeze() (resume func()) {
+	frozen, thaw := make(chan struct{}), make(chan struct{})
+	x.do(func() {
+		close(frozen)
+		select {
+		case <-thaw:
+		case <-x.quit:
+		}
+	})
+	<-frozen
+	return sync.OnceFunc(func() { close(thaw) })
+}
+
+// Alive reports whether the server's thread answers within the limit, as the desktop does while it is not frozen.
+func (x *Xvnc) Alive(limit time.Duration) bool {
+	answered := make(chan struct{})
+	x.do(func() { close(answered) })
+	select {
+	case <-answered:
+		return true
+	case <-time.After(limit):
+		return false
+	}
+}
+
+// Subscribe adds a viewer to its channel.
+func (x *Xvnc) Subscribe(v *Viewer) error {
+	result := make(chan error, 1)
+	x.do(func() { result <- x.subscribe(v) })
+	return <-result
+}
+
+func (x *Xvnc) subscribe(v *Viewer) error {
+	if v.ReadOnly {
+		return errors.New("No permissions")
+	}
+	r := x.channel(v.Channel)
+	if r == nil {
+		return errors.New("No such unix channel")
+	}
+	r.viewers = append(r.viewers, v)
+	return nil
+}
+
+// Unsubscribe takes a viewer away, as closing its page does. When it returns the viewer gets nothing any more.
+func (x *Xvnc) Unsubscribe(v *Viewer) {
+	done := make(chan struct{})
+	x.do(func() {
+		defer close(done)
+		r := x.channel(v.Channel)
+		for i := range r.viewers {
+			if r.viewers[i] == v {
+				r.viewers = append(r.viewers[:i:i], r.viewers[i+1:]...)
+				return
+			}
+		}
+	})
+	<-done
+}
+
+// Say sends data from a viewer to the program at the near end. It does not wait for it. Whoever is subscribed may;
+// 1 MiB or more is skipped.
+func (x *Xvnc) Say(v *Viewer, data []byte) {
+	data = append([]byte(nil), data...)
+	x.do(func() {
+		r := x.channel(v.Channel)
+		if r == nil || len(data) >= xvncBuffer || !r.subscribed(v) {
+			return
+		}
+		if err := x.answer(r, data); err != nil {
+			x.mu.Lock()
+			x.sendError = err
+			x.mu.Unlock()
+		}
+	})
+}
+
+// SendError is the last failure to reach the near end, which Xvnc only logs.
+func (x *Xvnc) SendError() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.sendError
+}
+
+func (x *Xvnc) channel(name string) *xvncRelay {
+	for _, r := range x.relays {
+		if r.name == name {
+			return r
+		}
+	}
+	return nil
+}
+
+func (r *xvncRelay) subscribed(v *Viewer) bool {
+	for _, w := range r.viewers {
+		if w == v {
+			return true
+		}
+	}
+	return false
+}
+
+// do gives the server's thread something to do.
+func (x *Xvnc) do(f func()) {
+	x.commands <- f
+	x.poke()
+}
+
+func (x *Xvnc) poke() { _, _ = unix.Write(x.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0}) }
+
+// main is the server's only thread.
+func (x *Xvnc) main() {
+	defer close(x.done)
+	buf := make([]byte, xvncBuffer)
+	polled := []unix.PollFd{{Fd: int32(x.wake), Events: unix.POLLIN}}
+	for _, r := range x.relays {
+		polled = append(polled, unix.PollFd{Fd: int32(r.fd), Events: unix.POLLIN})
+	}
+	for {
+		if _, err := unix.Poll(polled, -1); err != nil && err != unix.EINTR {
+			x.t.Errorf("poll: %v", err)
+			return
+		}
+		select {
+		case <-x.quit:
+			return
+		default:
+		}
+		for i, r := range x.relays {
+			if polled[i+1].Revents != 0 {
+				r.receive(buf)
+			}
+		}
+		if polled[0].Revents != 0 { // after the datagrams that were sent before it
+			var drain [8]byte
+			_, _ = unix.Read(x.wake, drain[:])
+			x.obey()
+		}
+	}
+}
+
+func (x *Xvnc) obey() {
+	for {
+		select {
+		case f := <-x.commands:
+			f()
+		default:
+			return
+		}
+	}
+}
+
+// receive takes what is in the queue and hands it to every viewer; the queue is short.
+func (r *xvncRelay) receive(buf []byte) {
+	for range xvncQueue {
+		var from unix.RawSockaddrUnix
+		length := uint32(unsafe.Sizeof(from))
+		n, _, errno := unix.Syscall6(unix.SYS_RECVFROM, uintptr(r.fd), uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)),
+			unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(&from)), uintptr(unsafe.Pointer(&length)))
+		if errno != 0 {
+			return
+		}
+		if n == 0 {
+			continue
+		}
+		to := (*[unsafe.Sizeof(from)]byte)(unsafe.Pointer(&r.peer))
+		copy(to[:length], (*[unsafe.Sizeof(from)]byte)(unsafe.Pointer(&from))[:length])
+		for _, v := range r.viewers {
+			if v.Receive != nil {
+				v.Receive(buf[:n])
+			}
+		}
+	}
+}
+
+// answer sends to the last sender as a blocking send does, except that Stop ends it.
+func (x *Xvnc) answer(r *xvncRelay, data []byte) error {
+	var first unsafe.Pointer
+	if len(data) > 0 {
+		first = unsafe.Pointer(&data[0])
+	}
+	for {
+		_, _, errno := unix.Syscall6(unix.SYS_SENDTO, uintptr(r.fd), uintptr(first), uintptr(len(data)),
+			unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(&r.peer)), unsafe.Sizeof(r.peer))
+		switch errno {
+		case 0:
+			return nil
+		case syscall.EAGAIN, syscall.EINTR:
+		default:
+			return errno
+		}
+		select {
+		case <-x.quit:
+			return errno
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
