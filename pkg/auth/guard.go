@@ -57,13 +57,17 @@ func (a *Auth) Require(role Role, refuse Refusal) Guard {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			id, why, ok := a.admit(r, role)
 			if !ok {
-				a.refused.WithLabelValues(why.String()).Inc()
-				refuse(w, r, why)
+				a.refuse(w, r, why, refuse)
 				return
 			}
 			next.ServeHTTP(w, r.WithContext(with(r.Context(), id)))
 		})
 	}
+}
+
+func (a *Auth) refuse(w http.ResponseWriter, r *http.Request, why Reason, answer Refusal) {
+	a.refused.WithLabelValues(why.String()).Inc()
+	answer(w, r, why)
 }
 
 // admit decides on one request.

@@ -19,15 +19,18 @@ func (h *Host) contentPolicy() string {
 // console is the page at / with what it needs, behind the login.
 func (h *Host) console() http.Handler {
 	policy := h.contentPolicy()
-	page := h.opts.Auth.Require(auth.Viewer, nil)(h.opts.Console)
-	if h.opts.Config.Prefix != "" {
-		page = http.StripPrefix(h.opts.Config.Prefix, page)
+	prefix := h.opts.Config.Prefix
+	mux := http.NewServeMux()
+	mux.Handle(prefix+"/", h.opts.Auth.RequirePage(auth.Viewer, prefix)(http.StripPrefix(prefix, h.opts.Console)))
+	login := auth.Open(http.StripPrefix(prefix, h.opts.Auth.Login())) // who is not signed in must be able to
+	for _, path := range []string{"/login", "/login.css", "/logout"} {
+		mux.Handle(prefix+path, login)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
 		header.Set("Content-Security-Policy", policy)
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Referrer-Policy", "no-referrer")
-		page.ServeHTTP(w, r)
+		mux.ServeHTTP(w, r)
 	})
 }

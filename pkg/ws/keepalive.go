@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Defaults of Options. Proxies cut sockets that are silent for 60 s (cases.md X4 of many), and a peer
+// Defaults of Options. Proxies cut sockets that are silent for 60 s (nginx's default), and a peer
 // that vanished without a word must be gone within a minute.
 const (
 	DefaultPingEvery = 20 * time.Second
