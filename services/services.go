@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"ghostaux/pkg/service"
+	"ghostaux/services/gamepad"
 )
 
 // Config has every service's configuration. The flags of a service are --<service>-<what>, its environment is
@@ -15,6 +16,8 @@ import (
 type Config struct {
 	Only   []string `help:"Run only these services: ${services}." placeholder:"SERVICE" env:"GHOSTAUX_ONLY"`
 	Except []string `help:"Run all services but these." placeholder:"SERVICE" env:"GHOSTAUX_EXCEPT"`
+
+	Gamepad gamepad.Config `embed:"" prefix:"gamepad-" envprefix:"GHOSTAUX_GAMEPAD_"`
 }
 
 // entry is one service: its name, the container's own switch for it, and how it is built.
@@ -26,7 +29,9 @@ type entry struct {
 
 // entries are in the order of /status.
 func entries() []entry {
-	return []entry{}
+	return []entry{
+		{"gamepad", "KASM_SVC_GAMEPAD", func(c Config, env service.Env) (service.Service, error) { return gamepad.New(c.Gamepad, env) }},
+	}
 }
 
 // Names are the names of all services.
@@ -53,7 +58,7 @@ func (c Config) Validate() error {
 	if len(c.Only) > 0 && len(c.Except) > 0 {
 		errs = append(errs, errors.New("--only and --except exclude each other: choose one"))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.Gamepad.Validate())...)
 }
 
 // Build makes the chosen services and names those that are off. Env makes the surroundings of one service; getenv
