@@ -1,0 +1,203 @@
+package smartcard
+
+import (
+	"bytes"
+	"time"
+)
+
+// Packet is a packet of the far end. Only one that can be the answer of the request is taken for it.
+func (m *machine) Packet(now time.Time, b []byte) []action {
+	m.begin()
+	if !m.present {
+		return m.todo
+	}
+	p, err := Decode(b)
+	switch {
+	case err == ErrLong && m.request.command == Transmit:
+		m.note(now, troubleLong)
+		m.request.answers++
+		m.pollAt = now.Add(max(m.timing.poll, staleStatus))
+		m.answered(now)
+		m.settleAPDU(wrongLength[:])
+		m.succeed(now)
+	case err != nil || p.Command != Ack && p.Command != Error:
+		if err == ErrVersion {
+			m.note(now, troubleVersion)
+		}
+		m.metrics.discarded(malformed)
+	case m.request.command == 0:
+		m.unasked(now, p)
+	case !m.fits(p):
+		m.metrics.discarded(stale)
+		m.lateResponse(now, p)
+	case !m.trusted:
+		m.revive(now)
+	default:
+		m.take(now, p)
+	}
+	return m.next(now)
+}
+
+// fits reports whether the packet can be an answer of the request. The answer of a STATUS is an ATR or empty, that of a
+// TRANSMIT is neither, and all others are empty.
+func (m *machine) fits(p Packet) bool {
+	if p.Command == Error {
+		return true
+	}
+	switch m.request.command {
+	case Status:
+		return len(p.Payload) == 0 || isATR(p.Payload)
+	case Transmit:
+		return len(p.Payload) > 0 && !bytes.Equal(p.Payload, m.atr)
+	}
+	return len(p.Payload) == 0
+}
+
+// unasked is an answer with no request to belong to: one more viewer's, or one that came late.
+func (m *machine) unasked(now time.Time, p Packet) {
+	m.metrics.discarded(duplicate)
+	switch {
+	case m.owed > 0:
+		if m.owed--; m.owed == 0 {
+			m.settleUntil = time.Time{}
+		}
+	case m.lateResponse(now, p) || !m.trusted || !m.settleUntil.IsZero():
+	case !m.agent && m.viewers < maxViewers:
+		m.viewers++
+	}
+}
+
+// lateResponse ends the doubt when the packet is the response that it is about.
+func (m *machine) lateResponse(now time.Time, p Packet) bool {
+	if m.doubtUntil.IsZero() || p.Command != Ack || len(p.Payload) == 0 || isATR(p.Payload) {
+		return false
+	}
+	if m.viewers == 1 {
+		m.doubtUntil = now
+	}
+	return true
+}
+
+// revive is the first answer after a silence. It may belong to an older request, so it says only that somebody is there.
+func (m *machine) revive(now time.Time) {
+	if m.request.command == Initialize {
+		m.initialized = true
+	}
+	first := m.missed == 0 && m.doubtUntil.IsZero() // nothing was ever unanswered: there is nothing to wait for
+	m.request = request{}
+	m.trusted, m.missed, m.pause = true, 0, 0
+	m.pollAt = now
+	if !first {
+		m.settleUntil = now.Add(settle)
+	}
+}
+
+// take uses an answer of the request, which there may be several of when several viewers are connected.
+func (m *machine) take(now time.Time, p Packet) {
+	r := &m.request
+	r.answers++
+	all := r.answers >= m.viewers
+	switch {
+	case r.command == Status:
+		m.takeStatus(now, p, all)
+	case p.Command == Error && !all: // another one may do better
+	case r.command == Transmit:
+		m.takeResponse(now, p)
+	default:
+		if p.Command == Error {
+			m.noteError(now, p.Payload)
+		}
+		switch r.command {
+		case Initialize:
+			m.initialized, m.pollAt = true, now
+		case PowerOff:
+			m.pollAt = now.Add(max(m.timing.poll, staleStatus))
+		}
+		m.answered(now)
+		m.succeed(now)
+	}
+}
+
+// takeStatus prefers the known card over a new one, and a new one over none.
+func (m *machine) takeStatus(now time.Time, p Packet, all bool) {
+	r := &m.request
+	if p.Command == Error {
+		m.noteError(now, p.Payload)
+	} else if len(p.Payload) > 0 && r.atr == nil {
+		r.atr = r.atrBytes[:copy(r.atrBytes[:], p.Payload)]
+	}
+	if m.atr != nil && p.Command == Ack && bytes.Equal(p.Payload, m.atr) {
+		r.atr, all = r.atrBytes[:copy(r.atrBytes[:], p.Payload)], true
+	}
+	if all {
+		m.decideStatus(now)
+	}
+}
+
+// decideStatus acts on what the STATUS has brought.
+func (m *machine) decideStatus(now time.Time) {
+	atr := m.request.atr
+	m.pollAt = now.Add(m.timing.poll)
+	m.answered(now)
+	switch {
+	case !m.doubtUntil.IsZero():
+	case atr == nil && m.atr != nil && now.Before(m.powerOffAt.Add(staleStatus)):
+		m.pollAt = m.powerOffAt.Add(staleStatus) // not a removal, unless it says so again
+	case !bytes.Equal(atr, m.atr):
+		m.loseCard()
+		if atr != nil {
+			m.atr = m.atrBytes[:copy(m.atrBytes[:], atr)]
+			m.metrics.cards.Inc()
+			m.do(connect, nil)
+		}
+	}
+	m.succeed(now)
+}
+
+// takeResponse gives vpcd the answer that it waits for.
+func (m *machine) takeResponse(now time.Time, p Packet) {
+	m.pollAt = now.Add(max(m.timing.poll, staleStatus))
+	m.answered(now)
+	switch {
+	case p.Command == Ack:
+		m.metrics.exchanges.Inc()
+		m.settleAPDU(p.Payload)
+	case isGone(p.Payload):
+		m.noteError(now, p.Payload)
+		m.loseCard()
+	default:
+		m.noteError(now, p.Payload)
+		m.settleAPDU(noDiagnosis[:])
+	}
+	m.succeed(now)
+}
+
+// answered ends the request, and waits for the others that answer it too.
+func (m *machine) answered(now time.Time) {
+	m.owed = max(0, m.viewers-m.request.answers)
+	if m.owed > 0 {
+		m.settleUntil = now.Add(shortTimeout)
+	}
+}
+
+// succeed forgets the request. It is apart from answered since what is done in between depends on it.
+func (m *machine) succeed(time.Time) {
+	m.request = request{}
+	m.missed, m.pause = 0, 0
+}
+
+// Status words that ghostaux makes itself, ISO 7816-4.
+var (
+	noDiagnosis = [2]byte{0x6F, 0x00} // the card could not be reached
+	wrongLength = [2]byte{0x67, 0x00} // it does not fit
+)
+
+// settleAPDU answers vpcd, if it still waits for the answer of the request.
+func (m *machine) settleAPDU(response []byte) {
+	if m.request.orphan || m.apdu == nil || !m.sent {
+		m.metrics.discarded(orphaned)
+		return
+	}
+	m.apdu, m.sent = nil, false
+	m.reply(response)
+}

@@ -1,0 +1,158 @@
+package smartcard
+
+import (
+	"context"
+	"io"
+	"net"
+	"time"
+)
+
+// Times of connecting to vpcd.
+const (
+	dialTimeout  = 5 * time.Second
+	firstRedial  = 100 * time.Millisecond
+	lastRedial   = time.Second
+	steadyAfter  = time.Second     // a connection that lasts so long is not counted as a failure
+	writeTimeout = 2 * time.Second // vpcd waits for every answer, so it takes it at once
+)
+
+// readers opens connections to vpcd, in the one way or in the other.
+type readers interface {
+	// open returns a connection, or an error when there is none now.
+	open(ctx context.Context) (net.Conn, error)
+}
+
+// dialer connects to a vpcd that listens (DEVICENAME /dev/null:PORT).
+type dialer struct{ addr string }
+
+func (d dialer) open(ctx context.Context) (net.Conn, error) {
+	return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", d.addr)
+}
+
+// acceptor waits for a vpcd that connects (DEVICENAME HOST:PORT). vpcd tries again at every look for a card, so a connection
+// that comes while there is no card is closed, which vpcd understands as an empty reader.
+type acceptor struct{ conns chan net.Conn }
+
+func (a acceptor) open(ctx context.Context) (net.Conn, error) {
+	select {
+	case conn := <-a.conns:
+		return conn, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// run accepts until ctx ends.
+func (a acceptor) run(ctx context.Context, listener net.Listener) error {
+	stop := context.AfterFunc(ctx, func() { _ = listener.Close() })
+	defer stop()
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		select {
+		case a.conns <- conn:
+		default:
+			_ = conn.Close()
+		}
+	}
+}
+
+// readerEvent is news of a connection to vpcd.
+type readerEvent struct {
+	conn net.Conn // connected; nil: the connection is lost, or could not be made
+	err  error
+	down bool // the reader has ended
+}
+
+// reader is one connection to vpcd, from the first try to its end.
+type reader struct {
+	events chan readerEvent
+	frames chan []byte // a frame may be used until the next but one is taken
+	cancel context.CancelFunc
+
+	// The following belong to the bridge.
+	conn  net.Conn
+	since time.Time
+	heard bool // vpcd has spoken: pcscd has accepted the connection
+}
+
+func newReader(cancel context.CancelFunc) *reader {
+	return &reader{events: make(chan readerEvent), frames: make(chan []byte), cancel: cancel}
+}
+
+// run connects, for as long as it takes, and reads until the connection is lost or ctx ends.
+func (r *reader) run(ctx context.Context, from readers, pause time.Duration) error {
+	conn, ok := r.connect(ctx, from, pause)
+	if !ok {
+		return nil
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer func() {
+		if stop() {
+			_ = conn.Close()
+		}
+	}()
+	in, err := quickReader(conn)
+	if err != nil {
+		return err
+	}
+	if !r.tell(ctx, readerEvent{conn: conn}) {
+		return nil
+	}
+	err = r.read(ctx, in)
+	r.tell(ctx, readerEvent{down: true, err: err})
+	return nil
+}
+
+func (r *reader) connect(ctx context.Context, from readers, pause time.Duration) (net.Conn, bool) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return nil, false
+		}
+		conn, err := from.open(ctx)
+		if err == nil {
+			return conn, true
+		}
+		if !r.tell(ctx, readerEvent{err: err}) {
+			return nil, false
+		}
+		pause = min(max(2*pause, firstRedial), lastRedial)
+		timer.Reset(pause)
+	}
+}
+
+// read hands over one message after the other. It reads one ahead, so that a connection that ends during an exchange is
+// noticed at once.
+func (r *reader) read(ctx context.Context, in io.Reader) error {
+	buffers := [2][]byte{make([]byte, MaxPayload), make([]byte, MaxPayload)}
+	header := make([]byte, frameHeader)
+	for i := 0; ; i++ {
+		frame, err := readFrameInto(in, header, buffers[i%2])
+		if err != nil {
+			return err
+		}
+		select {
+		case r.frames <- frame:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (r *reader) tell(ctx context.Context, e readerEvent) bool {
+	select {
+	case r.events <- e:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
