@@ -28,6 +28,7 @@ type bridge struct {
 	attach  chan *agent
 	detach  chan *agent
 
+	shown    []byte  // the ATR that the board shows
 	reader   *reader // nil: not wanted
 	failures int     // connections to vpcd in a row that did not last
 	timer    *time.Timer
@@ -37,7 +38,8 @@ type bridge struct {
 // inbox hands packets to the bridge without copying them: the giver waits until the packet was used.
 type inbox struct {
 	packets chan packetFrom
-	used    chan struct{}
+	used    chan struct{} // holds one value, so that the bridge never waits for the giver
+	done    <-chan struct{}
 }
 
 type packetFrom struct {
@@ -45,17 +47,21 @@ type packetFrom struct {
 	data  []byte
 }
 
-func newInbox() inbox {
-	return inbox{packets: make(chan packetFrom), used: make(chan struct{})}
+func newInbox(done <-chan struct{}) inbox {
+	return inbox{packets: make(chan packetFrom), used: make(chan struct{}, 1), done: done}
 }
 
-// give returns when the packet was used, or ctx has ended.
-func (i inbox) give(ctx context.Context, p packetFrom) bool {
+// give returns true when the packet was used, and false when the bridge has ended.
+func (i inbox) give(p packetFrom) bool {
 	select {
 	case i.packets <- p:
-		<-i.used
+	case <-i.done:
+		return false
+	}
+	select {
+	case <-i.used:
 		return true
-	case <-ctx.Done():
+	case <-i.done:
 		return false
 	}
 }
@@ -158,7 +164,7 @@ func (b *bridge) onRelay(err error) {
 func (b *bridge) onAttach(a *agent) {
 	b.act(b.machine.FarDown(time.Now(), true))
 	if b.agent != nil {
-		b.agent.displace()
+		b.agent.end(errDisplaced)
 	}
 	b.agent = a
 	b.log.Info("card agent connected", "user", a.user)

@@ -1,6 +1,7 @@
 package smartcard
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"log/slog"
@@ -11,13 +12,13 @@ import (
 
 // Report is what /status shows of the service.
 type Report struct {
-	State       string     `json:"state"`             // a State
-	Far         string     `json:"far_end"`           // what the card is reached through: "relay", "agent" or "none"
-	Relay       string     `json:"relay,omitempty"`   // why KasmVNC's relay is not there; empty: it is, or an agent is used
-	Reader      string     `json:"reader"`            // of vpcd: "empty", "connecting", "connected" or "in use"
+	State       string     `json:"state"`           // a State
+	Far         string     `json:"far_end"`         // what the card is reached through: "relay", "agent" or "none"
+	Relay       string     `json:"relay,omitempty"` // why KasmVNC's relay is not there; empty: it is, or an agent is used
+	Reader      string     `json:"reader"`          // of vpcd: "empty", "connecting", "connected" or "in use"
 	ReaderError string     `json:"reader_error,omitempty"`
 	Card        bool       `json:"card"`
-	ATR         string     `json:"atr,omitempty"` // in hexadecimal
+	ATR         string     `json:"atr,omitempty"`     // in hexadecimal
 	Viewers     int        `json:"viewers,omitempty"` // browsers that answer; more than one makes a card slower
 	LastError   string     `json:"last_error,omitempty"`
 	LastErrorAt *time.Time `json:"last_error_at,omitempty"`
@@ -144,7 +145,8 @@ func (b *bridge) publish() {
 	if r.Reader == readerConnected || r.Reader == readerInUse {
 		board.vpcdErr = nil
 	}
-	if r.Card != (m.atr != nil) || m.atr != nil && len(r.ATR) != 2*len(m.atr) || state == CardPresent {
+	if !bytes.Equal(b.shown, m.atr) {
+		b.shown = append(b.shown[:0], m.atr...)
 		r.Card, r.ATR = m.atr != nil, hex.EncodeToString(m.atr)
 	}
 	if t := &m.trouble; t.Text != "" && (r.LastErrorAt == nil || !r.LastErrorAt.Equal(t.At)) {

@@ -1,0 +1,92 @@
+// Package smartcard makes the card at the user's desk a card in the desktop: it bridges a far end, which has the
+// card, and vpcd, the virtual reader of pcscd, which has the applications.
+//
+// # The far end
+//
+// It is KasmVNC's relay, with the browser and its card extension behind it, or a card agent (`ghostaux card-agent`)
+// that has connected to /smartcard/ on the front door. While there is an agent it is asked instead of the relay; the
+// newest agent wins, and the older is closed with code 1008. Both speak version 0 of KasmVNC's protocol (wire.go),
+// a packet being a datagram or a binary message. The facts below are from the sources of KasmVNC's client, and measured:
+//
+//   - There is no identifier: an answer belongs to a request only because nothing else was asked. The client works
+//     on requests side by side and answers them out of order. So one request is outstanding at most.
+//   - Every viewer of the desktop answers every request. The viewers are counted by their answers to STATUS; the
+//     answers of the others are waited for, at most 3 s, before the next request, and the best one counts: a known card
+//     before a new one before none, a response before an error.
+//   - The client asks its card at most once a second, and not within a second of a TRANSMIT; after a POWER_OFF it
+//     answers "no card" for the rest of that second. So such an answer within 1.1 s of a POWER_OFF is not a removal.
+//   - INITIALIZE and RESET are acknowledged without touching the card. So vpcd's reset is a RESET and a POWER_OFF,
+//     and the next TRANSMIT, which powers the card, finds it locked again.
+//   - A payload of more than 65,535 bytes wraps its length field; such a response is answered to vpcd by 67 00.
+//
+// An answer that does not fit the request is discarded: that of STATUS is an ATR or empty, that of TRANSMIT is neither empty
+// nor the ATR, the others are empty. After a timeout (3 s; of an agent 10 s; of a TRANSMIT --smartcard-timeout) the
+// next answer says only that somebody is there: what comes within another second is discarded, and only the answer to a
+// new request is believed.
+//
+// A TRANSMIT that times out leaves its card in doubt: it is taken out of the reader, a POWER_OFF is sent to end what it
+// does, and there is no card until the answer came (and was discarded) or the same time has passed again. So an answer that
+// comes within twice the timeout never reaches a later APDU. What comes even later could; an agent rules that out,
+// since its connection is ended instead.
+//
+// What version 0 cannot tell: two cards with the same ATR that are swapped between two STATUS, and a second viewer with a card
+// of its own that joins in the middle of a burst of APDUs.
+//
+// # vpcd
+//
+// vpcd sees a card while it is connected, and asks for the ATR again and again, which is answered from what is known. It
+// is connected while the far end has a card, and disconnected when it has none: what it waits for is not answered then,
+// which the application sees as a removal. A card that cannot be reached but is not known to be gone answers 6F 00; an
+// APDU of less than 4 bytes 67 00. Power on, power off and reset have no answer. There is never a message without data, which
+// vpcd takes for a removal; an empty one from vpcd ends the connection. When pcscd goes, the card is powered off.
+//
+// vpcd sends the length and the data of a message apart, which costs 44 ms per exchange unless what arrives is
+// acknowledged at once: see quickAck.
+//
+// # Loss policy
+//
+// One exchange at a time: the next message of vpcd is taken when the one before is answered. Nothing is queued for the far end
+// but the last wish of vpcd about the card's power. Packets of a far end that nobody asked for are counted and dropped.
+//
+// # States
+//
+// This is what may follow on what; the package's tests hold the machine against it. In every state an event that is not
+// named changes nothing: a message of vpcd without a card is ignored, and its connection closed.
+//
+//	state        | event             | next                                               | what is done
+//	no relay     | far end comes     | no browser                                         | INITIALIZE
+//	no browser   | far end comes     | no browser                                         | INITIALIZE; of the other far end nothing is kept
+//	no browser   | far end goes      | no relay                                           |
+//	no browser   | packet            | no card, in doubt                                  | somebody is there: STATUS
+//	no browser   | time              | no browser                                         | INITIALIZE and STATUS in turns, every 5 s
+//	no card      | far end comes     | no browser                                         | INITIALIZE
+//	no card      | far end goes      | no relay                                           |
+//	no card      | packet            | no card, card present                              | an ATR: connect to vpcd
+//	no card      | time              | no card, no browser                                | STATUS; two that are not answered: nobody is there
+//	in doubt     | far end comes     | no browser                                         | INITIALIZE
+//	in doubt     | far end goes      | no relay                                           |
+//	in doubt     | packet            | in doubt, no card                                  | the late response ends the doubt
+//	in doubt     | time              | in doubt, no card, no browser                      | STATUS; enough time ends the doubt
+//	card present | far end comes     | no browser                                         | disconnect, INITIALIZE
+//	card present | far end goes      | no relay                                           | disconnect
+//	card present | packet            | card present, no card                              | no ATR: disconnect; another ATR: disconnect and connect
+//	card present | time              | card present, no browser, in doubt                 | STATUS
+//	card present | vpcd connects     | card present                                       |
+//	card present | vpcd is lost      | card present                                       | POWER_OFF, connect again
+//	card present | on, off, reset    | card present, powered                              | POWER_ON; POWER_OFF; RESET and POWER_OFF
+//	card present | get ATR           | card present                                       | the ATR
+//	card present | APDU              | card present, exchanging                           | TRANSMIT when the request before is answered; 67 00 when it is too short
+//	powered      | far end comes     | no browser                                         | disconnect, INITIALIZE
+//	powered      | far end goes      | no relay                                           | disconnect
+//	powered      | packet            | powered, card present, no card                     | as for card present
+//	powered      | time              | powered, no browser, in doubt                      | STATUS
+//	powered      | vpcd is lost      | card present                                       | POWER_OFF, connect again
+//	powered      | on, off, reset    | card present, powered                              | POWER_ON; POWER_OFF; RESET and POWER_OFF
+//	powered      | get ATR           | powered                                            | the ATR
+//	powered      | APDU              | powered, exchanging                                | as for card present
+//	exchanging   | far end comes     | no browser                                         | disconnect, INITIALIZE
+//	exchanging   | far end goes      | no relay                                           | disconnect
+//	exchanging   | packet            | exchanging, powered, card present, no card         | the response; 6F 00; or disconnect when the card is gone
+//	exchanging   | time              | exchanging, in doubt, no browser                   | TRANSMIT unanswered: disconnect, POWER_OFF
+//	exchanging   | vpcd is lost      | card present                                       | the response will be discarded; POWER_OFF, connect again
+package smartcard
