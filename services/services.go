@@ -9,6 +9,7 @@ import (
 
 	"ghostaux/pkg/service"
 	"ghostaux/services/gamepad"
+	"ghostaux/services/smartcard"
 )
 
 // Config has every service's configuration. The flags of a service are --<service>-<what>, its environment is
@@ -17,7 +18,8 @@ type Config struct {
 	Only   []string `help:"Run only these services: ${services}." placeholder:"SERVICE" env:"GHOSTAUX_ONLY"`
 	Except []string `help:"Run all services but these." placeholder:"SERVICE" env:"GHOSTAUX_EXCEPT"`
 
-	Gamepad gamepad.Config `embed:"" prefix:"gamepad-" envprefix:"GHOSTAUX_GAMEPAD_"`
+	Gamepad   gamepad.Config   `embed:"" prefix:"gamepad-" envprefix:"GHOSTAUX_GAMEPAD_"`
+	Smartcard smartcard.Config `embed:"" prefix:"smartcard-" envprefix:"GHOSTAUX_SMARTCARD_"`
 }
 
 // entry is one service: its name, the container's own switch for it, and how it is built.
@@ -31,6 +33,9 @@ type entry struct {
 func entries() []entry {
 	return []entry{
 		{"gamepad", "KASM_SVC_GAMEPAD", func(c Config, env service.Env) (service.Service, error) { return gamepad.New(c.Gamepad, env) }},
+		{"smartcard", "KASM_SVC_SMARTCARD", func(c Config, env service.Env) (service.Service, error) {
+			return smartcard.New(c.Smartcard, env)
+		}},
 	}
 }
 
