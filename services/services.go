@@ -63,7 +63,7 @@ func (c Config) Validate() error {
 	if len(c.Only) > 0 && len(c.Except) > 0 {
 		errs = append(errs, errors.New("--only and --except exclude each other: choose one"))
 	}
-	return errors.Join(append(errs, c.Gamepad.Validate())...)
+	return errors.Join(append(errs, c.Gamepad.Validate(), c.Smartcard.Validate())...)
 }
 
 // Build makes the chosen services and names those that are off. Env makes the surroundings of one service; getenv
