@@ -62,6 +62,9 @@ type Conn struct {
 	ended   bool
 	pinging sync.WaitGroup
 	release sync.Once
+
+	writing sync.Mutex  // held by WriteFrames
+	closing atomic.Bool // a close frame is on its way
 }
 
 // Read reads one whole message into buf, growing it when it is too small, and returns the part of it that was
@@ -101,6 +104,7 @@ func (c *Conn) Close(code Code, reason string) {
 	}
 	force := time.AfterFunc(closeWait, func() { _ = c.net.Close() })
 	defer force.Stop()
+	c.endFrames()
 	_ = c.ws.Close(code, reason)
 }
 

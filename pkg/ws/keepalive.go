@@ -40,17 +40,25 @@ func (c *Conn) keepAlive() {
 }
 
 // ping waits for the pong as long as the next date allows. Its failure is not the connection's: a write
-// that blocks behind a slow message says nothing about the peer, only PingDead does.
+// that blocks behind a slow message says nothing about the peer, only PingDead does. Behind a write of frames
+// it does not even begin, since the library would take its own timeout for a broken connection.
 func (c *Conn) ping() {
+	if !c.writing.TryLock() {
+		return
+	}
+	c.writing.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), c.opts.PingEvery*3/4)
 	defer cancel()
 	_ = c.ws.Ping(ctx)
 }
 
-func (c *Conn) onPong(context.Context, []byte) {
+func (c *Conn) onPong(_ context.Context, payload []byte) {
 	c.heard.Store(time.Now().UnixNano())
 	if c.opts.OnPong != nil {
 		c.opts.OnPong()
+	}
+	if c.opts.OnPongData != nil {
+		c.opts.OnPongData(payload)
 	}
 }
 

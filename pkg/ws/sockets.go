@@ -20,6 +20,7 @@ type Options struct {
 	PingEvery  time.Duration // 0: DefaultPingEvery
 	PingDead   time.Duration // a peer silent for so long is cut; 0: DefaultPingDead
 	OnPong     func()        // called inside Read at every pong; must not block
+	OnPongData func([]byte)  // the same with the pong's payload, which is not kept
 }
 
 func (o Options) withDefaults() Options {

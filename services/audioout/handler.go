@@ -1,0 +1,157 @@
+package audioout
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"ghostaux/pkg/service"
+	"ghostaux/pkg/ws"
+)
+
+const (
+	playerReadLimit = 1 << 10   // bytes; a player has nothing to say
+	playerSndbuf    = 256 << 10 // bytes of SO_SNDBUF: more than flightBytes with the kernel's own overhead, so that a write to a player who is not held does not block
+	tsSndbuf        = 16 << 10  // the same for /stream.ts, which nothing else bounds
+	tsWriteLimit    = 10 * time.Second
+)
+
+// playersHandler is the handler of those who listen. A WebSocket is answered at any path: the Workspaces page asks for
+// "/", a bare browser for whatever it was given.
+func (s *Service) playersHandler() http.Handler {
+	r := chi.NewRouter()
+	r.Use(s.upgrades)
+	r.Get("/stream.ts", s.serveTS)
+	r.NotFound(wantsUpgrade)
+	r.MethodNotAllowed(wantsUpgrade)
+	return r
+}
+
+func (s *Service) ingestHandler() http.Handler {
+	r := chi.NewRouter()
+	r.HandleFunc("/*", s.serveIngest)
+	return r
+}
+
+// upgrades takes WebSocket requests out, whatever their path.
+func (s *Service) upgrades(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isUpgrade(r) {
+			s.serveSocket(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func isUpgrade(r *http.Request) bool {
+	return strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+}
+
+func wantsUpgrade(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Upgrade", "websocket")
+	w.Header().Set("Connection", "Upgrade")
+	http.Error(w, "This address speaks WebSocket to a JSMpeg player. For VLC or mpv there is stream.ts.", http.StatusUpgradeRequired)
+}
+
+// serveSocket is one JSMpeg player.
+func (s *Service) serveSocket(w http.ResponseWriter, r *http.Request) {
+	p := newPlayer(s.stream, nil, "websocket", r.RemoteAddr)
+	p.flight = &flight{maxLag: s.config.MaxLag, resume: p.notify}
+	conn, err := s.env.Sockets.Accept(w, r, ws.Options{
+		ReadLimit: playerReadLimit, SendBuffer: playerSndbuf, OnPongData: p.flight.pong,
+	})
+	if err != nil {
+		s.log.Debug("player not accepted", "addr", r.RemoteAddr, "err", err)
+		return
+	}
+	defer conn.Release()
+	p.sink = socket{conn}
+	s.stream.join(p)
+	defer s.stream.leave(p)
+
+	g, _ := service.NewGroup(r.Context())
+	g.Go(func() error {
+		defer conn.Cut() // a writer that failed ends the reader
+		return p.write()
+	})
+	err = service.Protect(func() error { return s.listen(conn) })
+	p.end()
+	conn.Cut()
+	s.logGone(p, err, g.Wait())
+}
+
+// listen handles pings, pongs and the close until the peer is gone. A data message ends it.
+func (s *Service) listen(conn *ws.Conn) error {
+	_, _, err := conn.Read(make([]byte, 0, 64))
+	if err == nil {
+		s.count.messages.Inc()
+		conn.Close(ws.UnsupportedData, "a player has nothing to send")
+	}
+	return err
+}
+
+func (s *Service) logGone(p *player, read, write error) {
+	var crash *service.PanicError
+	if errors.As(read, &crash) || errors.As(write, &crash) {
+		s.log.Error("player crashed", "addr", p.addr, "err", crash, "stack", string(crash.Stack))
+		return
+	}
+	s.log.LogAttrs(context.Background(), slog.LevelDebug, "player gone", slog.String("addr", p.addr), slog.Any("err", read))
+}
+
+// serveTS is the same stream for players that speak plain HTTP, such as VLC and mpv.
+func (s *Service) serveTS(w http.ResponseWriter, r *http.Request) {
+	ws.LimitSendBuffer(r, tsSndbuf)
+	w.Header().Set("Content-Type", "video/mp2t")
+	w.Header().Set("Cache-Control", "no-store")
+	to := &download{w: w, control: http.NewResponseController(w)}
+	if err := to.flush(); err != nil {
+		return
+	}
+	p := newPlayer(s.stream, to, "http", r.RemoteAddr)
+	s.stream.join(p)
+	defer s.stream.leave(p)
+	ctx := r.Context()
+	stop := context.AfterFunc(ctx, p.end)
+	defer stop()
+	s.logGone(p, ctx.Err(), service.Protect(p.write))
+}
+
+// download is the sink of a plain HTTP response.
+type download struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+}
+
+func (d *download) first(tables []byte, m *message) error {
+	if _, err := d.w.Write(tables); err != nil {
+		return err
+	}
+	return d.send(m, false)
+}
+
+func (d *download) send(m *message, _ bool) error {
+	if _, err := d.w.Write(m.ts()); err != nil {
+		return err
+	}
+	return d.flush()
+}
+
+// flush sends what was written within the limit, which is for each message and not for the whole response.
+func (d *download) flush() error {
+	if err := d.control.SetWriteDeadline(time.Now().Add(tsWriteLimit)); err != nil {
+		return err
+	}
+	err := d.control.Flush()
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
