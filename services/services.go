@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"ghostaux/pkg/service"
+	"ghostaux/services/audioout"
 	"ghostaux/services/gamepad"
 	"ghostaux/services/smartcard"
 )
@@ -18,6 +19,7 @@ type Config struct {
 	Only   []string `help:"Run only these services: ${services}." placeholder:"SERVICE" env:"GHOSTAUX_ONLY"`
 	Except []string `help:"Run all services but these." placeholder:"SERVICE" env:"GHOSTAUX_EXCEPT"`
 
+	AudioOut  audioout.Config  `embed:"" prefix:"audioout-" envprefix:"GHOSTAUX_AUDIOOUT_"`
 	Gamepad   gamepad.Config   `embed:"" prefix:"gamepad-" envprefix:"GHOSTAUX_GAMEPAD_"`
 	Smartcard smartcard.Config `embed:"" prefix:"smartcard-" envprefix:"GHOSTAUX_SMARTCARD_"`
 }
@@ -32,6 +34,7 @@ type entry struct {
 // entries are in the order of /status.
 func entries() []entry {
 	return []entry{
+		{"audioout", "KASM_SVC_AUDIO", func(c Config, env service.Env) (service.Service, error) { return audioout.New(c.AudioOut, env) }},
 		{"gamepad", "KASM_SVC_GAMEPAD", func(c Config, env service.Env) (service.Service, error) { return gamepad.New(c.Gamepad, env) }},
 		{"smartcard", "KASM_SVC_SMARTCARD", func(c Config, env service.Env) (service.Service, error) {
 			return smartcard.New(c.Smartcard, env)
@@ -63,7 +66,7 @@ func (c Config) Validate() error {
 	if len(c.Only) > 0 && len(c.Except) > 0 {
 		errs = append(errs, errors.New("--only and --except exclude each other: choose one"))
 	}
-	return errors.Join(append(errs, c.Gamepad.Validate(), c.Smartcard.Validate())...)
+	return errors.Join(append(errs, c.AudioOut.Validate(), c.Gamepad.Validate(), c.Smartcard.Validate())...)
 }
 
 // Build makes the chosen services and names those that are off. Env makes the surroundings of one service; getenv

@@ -46,12 +46,11 @@ func ffmpegArgs(c Config, source string) []string {
 	}
 }
 
-// startFFmpeg records the source of the PulseAudio server and publishes it until stop is called, the process ends, or
+// startFFmpeg records the source of the PulseAudio server that the environment names, and publishes it until stop is called, the process ends, or
 // another publisher takes over.
-func startFFmpeg(c Config, server, source string, to *publication, tail *tail) (*encoder, error) {
+func startFFmpeg(c Config, source string, to *publication, tail *tail) (*encoder, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, c.FFmpeg, ffmpegArgs(c, source)...)
-	cmd.Env = append(os.Environ(), "PULSE_SERVER="+server)
 	cmd.Stderr = tail
 	cmd.WaitDelay = killWait
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}

@@ -118,10 +118,28 @@ func (s *Service) serveTS(w http.ResponseWriter, r *http.Request) {
 	p := newPlayer(s.stream, to, "http", r.RemoteAddr)
 	s.stream.join(p)
 	defer s.stream.leave(p)
-	ctx := r.Context()
-	stop := context.AfterFunc(ctx, p.end)
-	defer stop()
-	s.logGone(p, ctx.Err(), service.Protect(p.write))
+	defer s.atEnd(r, p.end)()
+	s.logGone(p, r.Context().Err(), service.Protect(p.write))
+}
+
+// atEnd calls f when the peer of an endless request or answer has gone, or the process stops: net/http would wait for
+// the handler. The function that it returns ends the watch and waits for it.
+func (s *Service) atEnd(r *http.Request, f func()) (release func()) {
+	released, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-r.Context().Done():
+			f()
+		case <-s.env.Sockets.Stopping():
+			f()
+		case <-released:
+		}
+	}()
+	return func() {
+		close(released)
+		<-ended
+	}
 }
 
 // download is the sink of a plain HTTP response.

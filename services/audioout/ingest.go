@@ -52,8 +52,10 @@ func (s *Service) serveIngest(w http.ResponseWriter, r *http.Request) {
 	if err := control.SetReadDeadline(time.Time{}); err != nil {
 		s.log.Warn("publisher may be cut when silent", "err", err)
 	}
-	pub := s.publishers.enter(r.RemoteAddr, func() { _ = control.SetReadDeadline(time.Now()) })
+	cut := func() { _ = control.SetReadDeadline(time.Now()) }
+	pub := s.publishers.enter(r.RemoteAddr, cut)
 	defer s.publishers.leave(pub)
+	defer s.atEnd(r, cut)()
 	s.log.Info("publisher came", "addr", pub.addr)
 	err := receive(r.Body, pub.publication)
 	switch {

@@ -42,12 +42,7 @@ func newPlayer(s *stream, to sink, kind, addr string) *player {
 }
 
 // notify wakes the writer and never waits.
-func (p *player) notify() {
-	select {
-	case p.wake <- struct{}{}:
-	default:
-	}
-}
+func (p *player) notify() { offer(p.wake) }
 
 // end makes write return, once the send that may be under way has.
 func (p *player) end() {

@@ -23,7 +23,7 @@ type publisher struct {
 // publishers lets one in at a time: the newest wins.
 type publishers struct {
 	stream  *stream
-	changed func() // called, without waiting, when one came or left
+	changed func(came bool) // called when one came or left; must not block
 
 	mu      sync.Mutex // guards the following fields
 	current *publisher // nil when there is none
@@ -39,7 +39,7 @@ func (p *publishers) enter(addr string, cut func()) *publisher {
 	if old != nil {
 		old.cut()
 	}
-	p.changed()
+	p.changed(true)
 	return p.current
 }
 
@@ -52,7 +52,7 @@ func (p *publishers) leave(who *publisher) {
 	}
 	p.current = nil
 	p.left = time.Now()
-	p.changed()
+	p.changed(false)
 }
 
 // wait is how long our own ffmpeg must still wait: -1 while there is a publisher, 0 when it may run.

@@ -21,6 +21,7 @@ type Service struct {
 	publishers *publishers
 	dial       func(context.Context) (soundServer, error)
 
+	came    chan struct{} // holds one token after a publisher came
 	news    chan struct{} // holds one token after players or publishers changed
 	tail    *tail
 	running atomic.Pointer[encoder] // our own ffmpeg, nil while it does not run
@@ -33,11 +34,11 @@ func New(c Config, env service.Env) (*Service, error) {
 	}
 	s := &Service{
 		config: c, env: env, log: env.Log, count: newCounters(env.Metrics),
-		news: make(chan struct{}, 1), tail: &tail{}, dial: dialPulse,
+		came: make(chan struct{}, 1), news: make(chan struct{}, 1), tail: &tail{}, dial: dialPulse,
 	}
 	s.stream = newStream(c.MaxLag, s.count)
 	s.stream.onPlayers(s.nudge)
-	s.publishers = &publishers{stream: s.stream, changed: s.nudge}
+	s.publishers = &publishers{stream: s.stream, changed: s.publisherChanged}
 	return s, nil
 }
 
@@ -68,9 +69,29 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 }
 
 // nudge tells Run that players or publishers changed.
-func (s *Service) nudge() {
+func (s *Service) nudge() { offer(s.news) }
+
+// publisherChanged ends a wait for PulseAudio too: in auto mode a publisher is all that is needed.
+func (s *Service) publisherChanged(came bool) {
+	s.nudge()
+	if came {
+		offer(s.came)
+	}
+}
+
+// retry is Fault.Retry: a publisher that came since now makes up for what is missing.
+func (s *Service) retry() <-chan struct{} {
 	select {
-	case s.news <- struct{}{}:
+	case <-s.came:
+	default:
+	}
+	return s.came
+}
+
+// offer puts a token into a channel that holds one, and never waits.
+func offer(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -84,7 +105,7 @@ func (s *Service) Check(ctx context.Context) []service.Finding {
 	path, err := exec.LookPath(s.config.FFmpeg)
 	if err != nil {
 		ffmpeg.OK = false
-		ffmpeg.Advice = "Install ffmpeg (apt-get install ffmpeg), or name it with --audioout-ffmpeg."
+		ffmpeg.Advice = adviceNoFFmpeg
 	}
 	ffmpeg.Detail = path
 	return []service.Finding{ffmpeg, s.checkPulse(ctx)}

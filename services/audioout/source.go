@@ -14,18 +14,22 @@ import (
 // goneWait is how long the end of ffmpeg may precede the news that its PulseAudio is gone.
 const goneWait = 100 * time.Millisecond
 
+// What people can do.
+const (
+	adviceNoPulse  = "Start PulseAudio, or set PULSE_SERVER to where it listens; it is found by itself."
+	adviceNoFFmpeg = "Install ffmpeg (apt-get install ffmpeg), or name it with --audioout-ffmpeg."
+)
+
 var errGone = errors.New("it ended the connection")
 
 // soundServer is PulseAudio, as far as this service needs it.
 type soundServer interface {
-	// Address is the value of PULSE_SERVER that reaches it.
-	Address() string
 	// Monitor names the source that carries what the default sink plays; it makes a null sink when there is no sink.
-	Monitor(ctx context.Context) (string, error)
+	Monitor() (string, error)
 	// Changed receives after the default sink may have changed.
 	Changed() <-chan struct{}
-	// Gone is closed when the server is lost.
-	Gone() <-chan struct{}
+	// Done is closed when the connection is lost.
+	Done() <-chan struct{}
 	// Close ends the connection and waits for what served it.
 	Close()
 }
@@ -81,12 +85,12 @@ func (p *producer) run(ctx context.Context, ready func()) (err error) {
 	if _, err := exec.LookPath(p.config.FFmpeg); err != nil {
 		return &service.Fault{
 			Err: fmt.Errorf("find ffmpeg: %w", err), Kind: service.Broken,
-			Advice: "Install ffmpeg (apt-get install ffmpeg), or name it with --audioout-ffmpeg.",
+			Advice: adviceNoFFmpeg, Retry: p.retry(),
 		}
 	}
 	p.server, err = p.dial(ctx)
 	if err != nil {
-		return noPulse(err)
+		return p.noPulse(err)
 	}
 	defer p.server.Close()
 	if err := p.find(ctx); err != nil {
@@ -108,7 +112,7 @@ func (p *producer) run(ctx context.Context, ready func()) (err error) {
 
 // find asks for the source to record.
 func (p *producer) find(ctx context.Context) error {
-	monitor, err := p.server.Monitor(ctx)
+	monitor, err := p.server.Monitor()
 	if err != nil && ctx.Err() == nil {
 		return &service.Fault{
 			Err: fmt.Errorf("find the monitor of the default sink: %w", err), Kind: service.Broken,
@@ -144,7 +148,7 @@ func (p *producer) start() error {
 	if !ok {
 		return nil
 	}
-	e, err := startFFmpeg(p.config, p.server.Address(), p.monitor, to, p.tail)
+	e, err := startFFmpeg(p.config, p.monitor, to, p.tail)
 	if err != nil {
 		return &service.Fault{
 			Err: fmt.Errorf("start ffmpeg: %w", err), Kind: service.Broken,
@@ -185,8 +189,8 @@ func (p *producer) await(ctx context.Context, wait time.Duration) error {
 	case <-timeout:
 	case <-p.server.Changed():
 		return p.find(ctx)
-	case <-p.server.Gone():
-		return noPulse(errGone)
+	case <-p.server.Done():
+		return p.noPulse(errGone)
 	case err := <-done:
 		return p.ended(err)
 	}
@@ -202,8 +206,8 @@ func (p *producer) ended(err error) error {
 	}
 	p.count.exits.Inc()
 	select {
-	case <-p.server.Gone():
-		return noPulse(errGone)
+	case <-p.server.Done():
+		return p.noPulse(errGone)
 	case <-time.After(goneWait):
 	}
 	return &service.Fault{
@@ -217,9 +221,9 @@ func (p *producer) setEncoder(e *encoder) {
 	p.running.Store(e)
 }
 
-func noPulse(err error) error {
+func (s *Service) noPulse(err error) error {
 	return &service.Fault{
 		Err: fmt.Errorf("reach PulseAudio: %w", err), Kind: service.Absent,
-		Advice: "Start PulseAudio, or set PULSE_SERVER to where it listens; it is found by itself.",
+		Advice: adviceNoPulse, Retry: s.retry(),
 	}
 }
