@@ -66,7 +66,7 @@ func New(o Options) (*Host, error) {
 	if Closed(o.Config.Addr) {
 		return h, nil
 	}
-	if other := taken[o.Config.Addr]; other != "" {
+	if other := taken[o.Config.Addr]; other != "" && !anyPort(o.Config.Addr) {
 		return nil, fmt.Errorf("address %s is asked for twice, by %s and by the front door", o.Config.Addr, other)
 	}
 	front, err := h.frontDoor()
