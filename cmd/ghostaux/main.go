@@ -7,13 +7,16 @@ import (
 	"os"
 
 	"github.com/alecthomas/kong"
+
+	"ghostaux/pkg/auth"
 )
 
 // version is set by the linker.
 var version = "devel"
 
 func main() {
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	args := auth.HideArgs("--auth-token")
+	os.Exit(run(args[1:], os.Stdout, os.Stderr))
 }
 
 // run parses the arguments, does what they say, and returns the exit code: 0 done, 1 failed, 2 misunderstood.

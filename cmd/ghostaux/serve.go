@@ -71,6 +71,7 @@ func newProcess(c *config, log *slog.Logger) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	auth.DropEnv()
 	var tlsConfig *tls.Config
 	if c.Cert.Enabled() {
 		certs, err := auth.OpenCertificates(c.Cert, log)

@@ -43,7 +43,7 @@ func (c Config) Validate() error {
 	if len(sources) > 1 {
 		errs = append(errs, fmt.Errorf("%s exclude each other: choose one", strings.Join(sources, ", ")))
 	}
-	if c.AuthToken != "" && !strings.Contains(c.AuthToken, ":") {
+	if c.AuthToken != "" && !complete(c.AuthToken) {
 		errs = append(errs, errors.New("--auth-token: want user:password, such as kasm_user:secret"))
 	}
 	for _, o := range c.AllowOrigin {
@@ -135,10 +135,16 @@ func readTokenFile(path string) (string, error) {
 	}
 	line, _, _ := strings.Cut(string(b), "\n")
 	line = strings.TrimSuffix(line, "\r")
-	if !strings.Contains(line, ":") {
+	if !complete(line) {
 		return "", fmt.Errorf("--auth-token-file %s: the first line is not user:password", path)
 	}
 	return line, nil
+}
+
+// complete reports whether a credential has a user and a password: an empty password would be no lock.
+func complete(credential string) bool {
+	user, password, _ := strings.Cut(credential, ":")
+	return user != "" && password != ""
 }
 
 // token is the one credential of the container. The whole string is compared, so a colon in the
