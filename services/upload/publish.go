@@ -1,0 +1,173 @@
+package upload
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+const numbersMax = 10_000 // names that are tried for one file
+
+// publish gives a complete file its name. The part's publishing is set, and this is the only goroutine that does so.
+func (s *store) publish(p *part) error {
+	s.mu.Lock()
+	var writers []*write // their bytes are there already
+	for w := range p.writers {
+		writers = append(writers, w)
+	}
+	s.mu.Unlock()
+	stopWriters(writers)
+
+	name, err := s.settle(p)
+	if r := asRefusal(err); err != nil && (r.status == 507 || r.status == 400) {
+		s.drop(p, err)
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil { // the part stays, and the next request for any byte of it tries again
+		p.publishing = false
+		close(p.done)
+		p.done = make(chan struct{})
+		return err
+	}
+	if p.ended {
+		return p.outcome
+	}
+	p.place.name = name
+	s.usage.at = s.usage.at.Add(-usageFor) // to be counted again
+	s.finish(p, nil)
+	s.counters.files.Inc()
+	return nil
+}
+
+// settle brings the file to the disk, and then to its name.
+func (s *store) settle(p *part) (name string, err error) {
+	if s.config.Sync {
+		if err := s.sync(p.file); err != nil {
+			return "", s.fault(err)
+		}
+	}
+	if p.place.folder != "" {
+		if err := s.makeFolders(p.place.folder); err != nil {
+			return "", err
+		}
+	}
+	folder, err := s.root.Open(p.place.folderPath())
+	if err != nil {
+		return "", s.fault(err)
+	}
+	defer folder.Close()
+	name, err = s.move(p, folder)
+	if err != nil {
+		return "", err
+	}
+	if s.config.Sync {
+		if err := folder.Sync(); err != nil && !errors.Is(err, unix.EINVAL) {
+			s.log.Warn("directory not synced", "error", err) // the file itself is on the disk
+		}
+	}
+	if err := s.root.Remove(journalName(p.file)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.log.Warn("journal not removed", "error", err)
+	}
+	return name, nil
+}
+
+func (p place) folderPath() string {
+	if p.folder == "" {
+		return "."
+	}
+	return p.folder
+}
+
+func (s *store) sync(name string) error {
+	f, err := s.openPart(name, unix.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
+
+// makeFolders makes the folders of a path; none of them may be a symbolic link.
+func (s *store) makeFolders(folder string) error {
+	if err := s.root.MkdirAll(folder, 0o777); err != nil {
+		if errors.Is(err, unix.ENOTDIR) || errors.Is(err, fs.ErrExist) {
+			return errSymlink
+		}
+		return s.fault(err)
+	}
+	for i, c := range folder + "/" {
+		if c != '/' {
+			continue
+		}
+		if info, err := s.root.Lstat(folder[:i]); err != nil || !info.IsDir() {
+			return errSymlink
+		}
+	}
+	return nil
+}
+
+// move renames the part into the folder, by the rule for names that are taken. Each try is one step of the kernel, so
+// that of many uploads of one name each gets its own.
+func (s *store) move(p *part, folder *os.File) (string, error) {
+	for n := range numbersMax {
+		name := numbered(p.place.name, n)
+		err := rename(s.dir, p.file, renameTo{folder, name, s.config.Conflict == conflictOverwrite})
+		switch {
+		case err == nil:
+			return name, nil
+		case errors.Is(err, unix.EISDIR), s.config.Conflict == conflictOverwrite && errors.Is(err, unix.EEXIST):
+			return "", errIsFolder
+		case !errors.Is(err, unix.EEXIST):
+			return "", s.fault(err)
+		case s.config.Conflict == conflictFail:
+			return "", errExists
+		}
+	}
+	return "", errExists
+}
+
+// renameTo is where something goes.
+type renameTo struct {
+	dir     *os.File
+	name    string
+	replace bool
+}
+
+// rename moves a name from one folder to another in one step. Where the file system has no RENAME_NOREPLACE (NFS,
+// some FUSE), a hard link does it.
+func rename(from *os.File, name string, to renameTo) error {
+	flags := uint(unix.RENAME_NOREPLACE)
+	if to.replace {
+		flags = 0
+	}
+	return control(from, func(source int) error {
+		return control(to.dir, func(target int) error {
+			err := unix.Renameat2(source, name, target, to.name, flags)
+			if flags != 0 && (errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS)) {
+				if link := unix.Linkat(source, name, target, to.name, 0); link == nil {
+					return unix.Unlinkat(source, name, 0)
+				} else if !errors.Is(link, unix.EPERM) { // a folder, or a file system without links
+					err = link
+				}
+			}
+			return err
+		})
+	})
+}
+
+// control gives f the descriptor of an open directory, or fails when it was closed.
+func control(dir *os.File, f func(fd int) error) error {
+	raw, err := dir.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var inner error
+	if err := raw.Control(func(fd uintptr) { inner = f(int(fd)) }); err != nil {
+		return err
+	}
+	return inner
+}
