@@ -11,6 +11,7 @@ import (
 	"ghostaux/services/audioout"
 	"ghostaux/services/gamepad"
 	"ghostaux/services/smartcard"
+	"ghostaux/services/upload"
 )
 
 // Config has every service's configuration. The flags of a service are --<service>-<what>, its environment is
@@ -20,6 +21,7 @@ type Config struct {
 	Except []string `help:"Run all services but these." placeholder:"SERVICE" env:"GHOSTAUX_EXCEPT"`
 
 	AudioOut  audioout.Config  `embed:"" prefix:"audioout-" envprefix:"GHOSTAUX_AUDIOOUT_"`
+	Upload    upload.Config    `embed:"" prefix:"upload-" envprefix:"GHOSTAUX_UPLOAD_"`
 	Gamepad   gamepad.Config   `embed:"" prefix:"gamepad-" envprefix:"GHOSTAUX_GAMEPAD_"`
 	Smartcard smartcard.Config `embed:"" prefix:"smartcard-" envprefix:"GHOSTAUX_SMARTCARD_"`
 }
@@ -35,6 +37,7 @@ type entry struct {
 func entries() []entry {
 	return []entry{
 		{"audioout", "KASM_SVC_AUDIO", func(c Config, env service.Env) (service.Service, error) { return audioout.New(c.AudioOut, env) }},
+		{"upload", "KASM_SVC_UPLOADS", func(c Config, env service.Env) (service.Service, error) { return upload.New(c.Upload, env) }},
 		{"gamepad", "KASM_SVC_GAMEPAD", func(c Config, env service.Env) (service.Service, error) { return gamepad.New(c.Gamepad, env) }},
 		{"smartcard", "KASM_SVC_SMARTCARD", func(c Config, env service.Env) (service.Service, error) {
 			return smartcard.New(c.Smartcard, env)
