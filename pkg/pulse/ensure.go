@@ -71,9 +71,7 @@ func choose(sinks []Sink, preferred string, except []string) (Sink, bool) {
 // makeSink loads the null sink. PulseAudio gives a second one of the same name a number at its end; whoever gets that
 // was second and takes it back.
 func (c *Client) makeSink() (Sink, error) {
-	// Without norewinds a null sink buffers two seconds ahead.
-	module, err := c.LoadModule("module-null-sink", "sink_name="+OutputSink+
-		" norewinds=1 sink_properties=device.description=Desktop")
+	module, err := c.LoadNullSink(OutputSink, "sink_properties='device.description=Desktop "+Mark+"'")
 	if err != nil {
 		return Sink{}, fmt.Errorf("make a null sink for the desktop: %w", err)
 	}

@@ -1,6 +1,7 @@
 package pulse
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/jfreymuth/pulse/proto"
@@ -8,6 +9,9 @@ import (
 
 // NoModule is the Module of what no module made.
 const NoModule = proto.Undefined
+
+// Mark is the property, as an argument of modules, that tells what ghostaux made from what merely has the same name.
+const Mark = "ghostaux.made=1"
 
 // maxName and maxArgs bound the strings of a request, so that it fits the proto package's buffer. PulseAudio's own
 // limit for a name is 128 bytes.
@@ -30,6 +34,7 @@ type Sink struct {
 	Name    string
 	Monitor string // name of the source that hears what the sink plays
 	Module  uint32 // index of the module that made it, or NoModule
+	Ours    bool   // it carries Mark: some ghostaux made it
 }
 
 // Source is what applications record from.
@@ -38,6 +43,7 @@ type Source struct {
 	Name      string
 	MonitorOf string // name of the sink whose monitor it is, "" for a real source
 	Module    uint32 // index of the module that made it, or NoModule
+	Ours      bool   // it carries Mark: some ghostaux made it
 }
 
 // SourceOutput is a recording stream.
@@ -69,7 +75,7 @@ func (c *Client) Sinks() ([]Sink, error) {
 	}
 	sinks := make([]Sink, len(reply))
 	for i, r := range reply {
-		sinks[i] = Sink{Index: r.SinkIndex, Name: r.SinkName, Monitor: r.MonitorSourceName, Module: r.ModuleIndex}
+		sinks[i] = Sink{Index: r.SinkIndex, Name: r.SinkName, Monitor: r.MonitorSourceName, Module: r.ModuleIndex, Ours: ours(r.Properties)}
 	}
 	return sinks, nil
 }
@@ -82,7 +88,10 @@ func (c *Client) Sources() ([]Source, error) {
 	}
 	sources := make([]Source, len(reply))
 	for i, r := range reply {
-		sources[i] = Source{Index: r.SourceIndex, Name: r.SourceName, MonitorOf: r.MonitorSourceName, Module: r.ModuleIndex}
+		sources[i] = Source{
+			Index: r.SourceIndex, Name: r.SourceName, MonitorOf: r.MonitorSourceName,
+			Module: r.ModuleIndex, Ours: ours(r.Properties),
+		}
 	}
 	return sources, nil
 }
@@ -114,6 +123,17 @@ func (c *Client) LoadModule(name, args string) (uint32, error) {
 		return NoModule, fmt.Errorf("load %s: %w", name, err)
 	}
 	return r.ModuleIndex, nil
+}
+
+// LoadNullSink loads a null sink with the further arguments. Without norewinds it would buffer up to two seconds ahead;
+// servers before 15.0 do not know that argument.
+func (c *Client) LoadNullSink(name, args string) (uint32, error) {
+	args = "sink_name=" + name + " " + args
+	module, err := c.LoadModule("module-null-sink", args+" norewinds=1")
+	if errors.Is(err, proto.ErrModuleInitializationFailed) {
+		module, err = c.LoadModule("module-null-sink", args)
+	}
+	return module, err
 }
 
 // UnloadModule unloads a module and everything that it made.
@@ -186,6 +206,8 @@ func property(props proto.PropList, key string) string {
 	}
 	return ""
 }
+
+func ours(props proto.PropList) bool { return property(props, "ghostaux.made") == "1" }
 
 func number(s string) int {
 	n := 0

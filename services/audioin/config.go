@@ -1,0 +1,50 @@
+package audioin
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Config is the configuration of the service.
+type Config struct {
+	Addr     string        `help:"Address of the microphone service." default:":4903" placeholder:"HOST:PORT" env:"ADDR"`
+	Latency  time.Duration `help:"Delay to aim at, from the last sample of a message to the microphone. Lower is closer, higher forgives more." default:"40ms" placeholder:"TIME" env:"LATENCY"`
+	MaxQueue time.Duration `help:"Most sound that waits for one microphone; the oldest is dropped." default:"300ms" placeholder:"TIME" env:"MAX_QUEUE"`
+	MaxPeers int           `help:"Most microphones at once." default:"16" placeholder:"N" env:"MAX_PEERS"`
+	Pulse    string        `help:"PulseAudio server, as in PULSE_SERVER, which is asked otherwise." placeholder:"SERVER" env:"PULSE"`
+}
+
+// Limits of the configuration. PulseAudio takes 64 connections in all, and every microphone is one.
+const (
+	minLatency  = 10 * time.Millisecond
+	maxLatency  = 500 * time.Millisecond
+	maxMaxQueue = 5 * time.Second
+	maxMaxPeers = 48
+)
+
+// Validate names every value that cannot be meant.
+func (c Config) Validate() error {
+	var errs []error
+	if c.Latency < minLatency || c.Latency > maxLatency {
+		errs = append(errs, fmt.Errorf("--audioin-latency %v: want %v to %v", c.Latency, minLatency, maxLatency))
+	}
+	if c.MaxQueue < 2*c.Latency || c.MaxQueue > maxMaxQueue {
+		errs = append(errs, fmt.Errorf("--audioin-max-queue %v: want at least twice --audioin-latency (%v) and at most %v", c.MaxQueue, c.Latency, maxMaxQueue))
+	}
+	if c.MaxPeers < 1 || c.MaxPeers > maxMaxPeers {
+		errs = append(errs, fmt.Errorf("--audioin-max-peers %d: want 1 to %d", c.MaxPeers, maxMaxPeers))
+	}
+	return errors.Join(errs...)
+}
+
+// The latency is shared between the two places where sound waits: half of it is PulseAudio's, which keeps as much in the
+// stream's buffer and the sink's, a quarter is the margin of the jitter buffer, and the rest is the time in which it
+// hears of both, pulls and steps of the source.
+func (c Config) streamLatency() time.Duration { return c.Latency / 2 }
+
+func (c Config) jitter(rate int) jitterConfig {
+	j := jitterConfig{rate: rate}
+	j.target, j.max = j.samples(c.Latency/4), j.samples(c.MaxQueue)
+	return j
+}

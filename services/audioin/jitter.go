@@ -1,0 +1,306 @@
+package audioin
+
+import "time"
+
+// Times of the jitter buffer. All are counted in samples at the peer's rate, as the server pulls them: the buffer has no
+// clock of its own, and the server's is the one that counts.
+const (
+	windowTime  = 500 * time.Millisecond // the lowest fill is taken over windows of this length
+	windowCount = 8                      // and over so many of them before a small correction
+	fadeTime    = 3 * time.Millisecond   // from sound to nothing, from nothing to sound, and from one place to another
+	slackTime   = 6 * time.Millisecond   // distance from the target that is left alone
+	pieceTime   = 10 * time.Millisecond  // longest correction that is made without need
+	earlyTime   = 20 * time.Millisecond  // excess that is worked off after one window, where it is not heard
+	urgentTime  = 60 * time.Millisecond  // excess that is not left to small corrections
+	patience    = 5 * time.Second        // for a place where the correction is not heard
+	pauseTime   = 150 * time.Millisecond // a longer gap is a pause of the peer, and says nothing of the network
+	calmTime    = 30 * time.Second       // without a gap, after which the target shrinks again
+	shrinkTime  = time.Millisecond       // by so much, every windowCount windows
+)
+
+// jitterConfig is in samples.
+type jitterConfig struct {
+	rate   int
+	target int // margin to keep at least
+	max    int // most that is ever queued
+}
+
+// jitterStats are counts since the peer came; times are in samples.
+type jitterStats struct {
+	pushed, pulled int64
+	underruns      int64 // gaps: the sound ran out while it was being played
+	overflowed     int64 // samples dropped since the queue was full
+	dropped        int64 // samples taken out to follow the peer's clock or to catch up
+	repeated       int64 // samples put in to follow the peer's clock
+	corrections    int64 // how often one of the two was done
+	audible        int64 // how many of them were neither in silence nor seamless
+	ppm            float64
+}
+
+// jitter is the queue between a peer, whose messages come when they come, and the playback stream, which must have its
+// samples at the server's pace. It keeps a margin: the fill just before a message comes, at its lowest over some
+// seconds, is held near the target. That one number tells apart what mean fill mixes up, the size of messages and the
+// lateness of the network, and it is where the difference of the two clocks shows. Corrections take out or repeat a few
+// milliseconds where it is quiet, or where the sound is like itself. The target grows with the spread of arrivals and
+// with every gap, and shrinks in calm.
+//
+// It is not safe for concurrent use, and allocates nothing after newJitter.
+type jitter struct {
+	cfg   jitterConfig
+	stats jitterStats
+
+	buf        []float32 // what is queued is buf[head:tail]
+	head, tail int
+
+	playing bool    // there was sound at the last pull
+	last    float32 // the last sample that was heard
+	fadeOut int     // samples of fade still to come after a gap
+	gap     int     // samples pulled since the gap began
+	ended   bool    // no more will come: running out is no underrun
+
+	target    int // now; at least cfg.target
+	calm      int // samples pulled since the last gap
+	window    int // samples pulled in this window
+	low, high int // lowest and highest fill before a message in this window
+	lows      [windowCount]int
+	highs     [windowCount]int
+	windows   int // complete ones since the start or the last disturbance
+
+	loudness float32 // mean square of the sound, over a second or so
+	waited   int     // samples pulled while a correction waits for its place
+
+	anchor   int64 // level at anchorAt, for the drift
+	anchorAt int64
+}
+
+func newJitter(cfg jitterConfig) *jitter {
+	// Room for the longest queue twice, so that it moves to the front rarely, and for a repetition.
+	j := &jitter{cfg: cfg, buf: make([]float32, 2*cfg.max+cfg.samples(pieceTime)*2), target: cfg.target}
+	j.disturbed()
+	return j
+}
+
+// samples is a time in samples.
+func (c jitterConfig) samples(d time.Duration) int {
+	return int(int64(c.rate) * int64(d/time.Microsecond) / 1e6)
+}
+
+func (j *jitter) fill() int { return j.tail - j.head }
+
+// end says that nothing will be pushed any more.
+func (j *jitter) end() { j.ended = true }
+
+// push queues what a peer sent.
+func (j *jitter) push(in []float32) {
+	if len(in) == 0 {
+		return
+	}
+	j.stats.pushed += int64(len(in))
+	if len(in) > j.cfg.max {
+		j.stats.overflowed += int64(len(in) - j.cfg.max)
+		in = in[len(in)-j.cfg.max:]
+	}
+	if j.playing {
+		j.low, j.high = min(j.low, j.fill()), max(j.high, j.fill())
+	} else {
+		j.prime(len(in))
+	}
+	if j.fill()+len(in) > j.cfg.max {
+		j.overflow(len(in))
+	}
+	start := j.append(in)
+	if !j.playing {
+		j.playing = true
+		fadeIn(j.buf[start:j.tail], j.cfg.samples(fadeTime))
+	}
+	j.listen(in)
+	j.correct()
+}
+
+// prime starts to play after nothing: with a margin of silence in front, so that the next message may be late.
+func (j *jitter) prime(coming int) {
+	if j.gap > 0 && j.gap < j.cfg.samples(pauseTime) {
+		j.target = min(j.target+j.gap, j.maxTarget())
+	}
+	fadeOut := j.fadeOut
+	j.gap, j.fadeOut = 0, 0
+	j.head, j.tail = 0, 0
+	n := max(min(j.target, j.cfg.max-coming), 0)
+	clear(j.buf[:n])
+	j.tail = n
+	// The last sound may not have faded wholly.
+	ramp := min(n, fadeOut)
+	for i := range ramp {
+		j.buf[i] = j.last * float32(fadeOut-i-1) / float32(j.cfg.samples(fadeTime))
+	}
+	j.disturbed()
+}
+
+// maxTarget leaves room for messages above the margin.
+func (j *jitter) maxTarget() int { return max(j.cfg.target, j.cfg.max/2) }
+
+// overflow makes room for n more samples by dropping the oldest, down to the target: the newest count, and one cut is
+// better than one at every message.
+func (j *jitter) overflow(n int) {
+	keep := max(min(j.target, j.cfg.max-n), 0)
+	drop := j.fill() - keep
+	j.stats.overflowed += int64(drop)
+	fade := min(keep, drop, j.cfg.samples(fadeTime))
+	crossfade(j.buf[j.head+drop:], j.buf[j.head:], fade)
+	j.head += drop
+	j.disturbed()
+}
+
+// append copies in to the end and returns where it begins.
+func (j *jitter) append(in []float32) int {
+	if j.tail+len(in) > len(j.buf) {
+		j.tail = copy(j.buf, j.buf[j.head:j.tail])
+		j.head = 0
+	}
+	start := j.tail
+	j.tail += copy(j.buf[start:], in)
+	return start
+}
+
+// pull fills out with the next sound, and with silence where there is none.
+func (j *jitter) pull(out []float32) {
+	j.stats.pulled += int64(len(out))
+	n := copy(out, j.buf[j.head:j.tail])
+	j.head += n
+	if n > 0 {
+		j.last = out[n-1]
+	}
+	if j.playing && n < len(out) {
+		j.playing = false
+		j.fadeOut = j.cfg.samples(fadeTime)
+		j.gap, j.calm = 0, 0
+		if !j.ended {
+			j.stats.underruns++
+		}
+	}
+	if !j.playing {
+		j.silence(out[n:])
+	}
+	j.tick(len(out))
+}
+
+// silence lets the last sound fade, and is silent after that.
+func (j *jitter) silence(out []float32) {
+	j.gap += len(out)
+	length := j.cfg.samples(fadeTime)
+	n := min(j.fadeOut, len(out))
+	for i := range n {
+		out[i] = j.last * float32(j.fadeOut-i-1) / float32(length)
+	}
+	if j.fadeOut -= n; j.fadeOut == 0 {
+		j.last = 0
+	}
+	clear(out[n:])
+}
+
+// tick lets n samples of time pass.
+func (j *jitter) tick(n int) {
+	if !j.playing {
+		return
+	}
+	j.calm += n
+	j.waited += n
+	j.window += n
+	if j.window < j.cfg.samples(windowTime) || j.high == 0 && j.low > j.cfg.max {
+		return // nothing came yet in this window
+	}
+	j.lows[j.windows%windowCount], j.highs[j.windows%windowCount] = j.low, j.high
+	j.windows++
+	j.window, j.low, j.high = 0, j.cfg.max+1, 0
+	if j.windows%windowCount == 0 {
+		j.adapt()
+		j.measureDrift()
+	}
+}
+
+// adapt moves the target: up with the spread of arrivals, down in calm.
+func (j *jitter) adapt() {
+	spread := 0
+	for i := range windowCount {
+		spread = max(spread, j.highs[i]-j.lows[i])
+	}
+	floor := max(j.cfg.target, min(spread/2, j.maxTarget()))
+	switch {
+	case floor > j.target:
+		j.target = floor
+	case j.calm > j.cfg.samples(calmTime):
+		j.target = max(floor, j.target-j.cfg.samples(shrinkTime))
+	}
+}
+
+// disturbed forgets what was measured, since it does not hold any more.
+func (j *jitter) disturbed() {
+	j.window, j.windows, j.waited = 0, 0, 0
+	j.low, j.high = j.cfg.max+1, 0
+	j.anchorAt = 0
+}
+
+// measureDrift compares the level now with that of some time ago; corrections do not count into it.
+func (j *jitter) measureDrift() {
+	level := int64(j.lowest()) + j.stats.dropped - j.stats.repeated
+	if j.anchorAt == 0 {
+		j.anchor, j.anchorAt = level, j.stats.pulled
+		return
+	}
+	j.stats.ppm = float64(level-j.anchor) / float64(j.stats.pulled-j.anchorAt) * 1e6
+}
+
+// lowest is the lowest fill before a message over the last windows.
+func (j *jitter) lowest() int {
+	low := j.low
+	for i := range min(j.windows, windowCount) {
+		low = min(low, j.lows[i])
+	}
+	return low
+}
+
+// listen follows the loudness of the sound.
+func (j *jitter) listen(in []float32) {
+	weight := min(float32(len(in))/float32(j.cfg.rate), 1)
+	j.loudness += (meanSquare(in) - j.loudness) * weight
+}
+
+// correct brings the level back to the target when it is off, at a good place in what is queued.
+func (j *jitter) correct() {
+	if j.windows == 0 {
+		return
+	}
+	last := j.lows[(j.windows-1)%windowCount]
+	excess := min(last, j.low) - j.target
+	switch off := j.lowest() - j.target; {
+	case excess > j.cfg.samples(urgentTime):
+		j.splice(excess, true)
+	case j.windows >= windowCount && (off > j.cfg.samples(slackTime) || off < -min(j.cfg.samples(slackTime), j.target/2)):
+		piece := j.cfg.samples(pieceTime)
+		j.splice(min(max(off, -piece), piece), j.waited > j.cfg.samples(patience))
+	case excess > j.cfg.samples(earlyTime): // piled up while the stream was being opened
+		j.splice(excess, false)
+	default:
+		j.waited = 0
+	}
+}
+
+// spliced accounts for n samples taken out (n > 0) or put in.
+func (j *jitter) spliced(n int, heard bool) {
+	j.stats.corrections++
+	if heard {
+		j.stats.audible++
+	}
+	if n > 0 {
+		j.stats.dropped += int64(n)
+	} else {
+		j.stats.repeated -= int64(n)
+	}
+	j.waited = 0
+	j.low -= n
+	for i := range j.lows {
+		j.lows[i] -= n
+		j.highs[i] -= n
+	}
+	j.high -= n
+}

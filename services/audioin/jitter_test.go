@@ -1,0 +1,266 @@
+package audioin
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+const simRate = 48000
+
+// world is a peer and a playback stream in simulated time, which is counted in seconds of the server's clock.
+type world struct {
+	j       *jitter
+	chunk   int                   // samples a message
+	block   int                   // samples a pull
+	ppm     float64               // how much faster the peer's clock runs
+	late    func() float64        // seconds that a message takes
+	sound   func(i int64) float32 // what the peer says
+	sent    int64
+	in, out []float32
+
+	pushAt, arriveAt, pullAt float64
+	heard                    func(block []float32) // nil: nobody listens
+}
+
+func newWorld(target, limit time.Duration, chunk int) *world {
+	cfg := jitterConfig{rate: simRate}
+	cfg.target, cfg.max = cfg.samples(target), cfg.samples(limit)
+	w := &world{j: newJitter(cfg), chunk: chunk, block: 240, late: func() float64 { return 0 }, sound: tone(1000)}
+	w.in, w.out = make([]float32, chunk), make([]float32, w.block)
+	return w
+}
+
+// run lets the world turn for so long. Messages keep their order, as TCP does.
+func (w *world) run(d time.Duration) {
+	end := w.pullAt + d.Seconds()
+	for w.pullAt < end {
+		if w.arriveAt <= w.pullAt {
+			for i := range w.in {
+				w.in[i] = w.sound(w.sent)
+				w.sent++
+			}
+			w.j.push(w.in)
+			w.pushAt += float64(w.chunk) / (simRate * (1 + w.ppm/1e6))
+			w.arriveAt = max(w.arriveAt, w.pushAt+w.late())
+			continue
+		}
+		w.j.pull(w.out)
+		if w.heard != nil {
+			w.heard(w.out)
+		}
+		w.pullAt += float64(w.block) / simRate
+	}
+}
+
+func tone(hz int) func(int64) float32 {
+	table := make([]float32, simRate)
+	for i := range table {
+		table[i] = float32(0.5 * math.Sin(2*math.Pi*float64(hz)*float64(i)/simRate))
+	}
+	return func(i int64) float32 { return table[i%simRate] }
+}
+
+// speech is voiced sound of 120 Hz with overtones for 1.5 s, and half a second of faint noise.
+func speech() func(int64) float32 {
+	r := rand.New(rand.NewPCG(1, 2))
+	table := make([]float32, 2*simRate)
+	for i := range table {
+		v := 0.0005 * r.NormFloat64()
+		if t := float64(i) / simRate; t < 1.5 {
+			envelope := math.Pow(math.Sin(math.Pi*t/1.5), 2) * (1 + 0.5*math.Sin(2*math.Pi*4*t))
+			for k := 1; k < 20; k++ {
+				v += 0.15 * envelope / float64(k) * math.Sin(2*math.Pi*(120*t+3*math.Sin(5*t))*float64(k))
+			}
+		}
+		table[i] = float32(v)
+	}
+	return func(i int64) float32 { return table[i%int64(len(table))] }
+}
+
+func ms(samples int) float64 { return float64(samples) * 1000 / simRate }
+
+// TestDriftForAnHour: two clocks that differ by 200 ppm, 720 ms in an hour, with messages that are up to 8 ms late.
+func TestDriftForAnHour(t *testing.T) {
+	for name, sound := range map[string]func(int64) float32{"tone": tone(1000), "speech": speech()} {
+		for _, ppm := range []float64{200, -200, 0} {
+			w := newWorld(10*time.Millisecond, 300*time.Millisecond, 2048)
+			r := rand.New(rand.NewPCG(3, 4))
+			w.ppm, w.sound, w.late = ppm, sound, func() float64 { return 0.008 * r.Float64() }
+			w.run(10 * time.Second)
+			w.j.stats.underruns = 0 // the very first message may have come too early to hold for the second
+			worst := 0
+			for range 3590 {
+				w.run(time.Second)
+				worst = max(worst, abs(w.j.lowest()-w.j.target))
+			}
+			s := w.j.stats
+			t.Logf("%s, %+.0f ppm: margin within %.1f ms of its target of %.1f ms; %d corrections, %d audible, %.0f ms dropped, %.0f ms repeated, drift measured %+.0f ppm",
+				name, ppm, ms(worst), ms(w.j.target), s.corrections, s.audible, ms(int(s.dropped)), ms(int(s.repeated)), s.ppm)
+			if ms(worst) > 20 {
+				t.Errorf("%s, %v ppm: the margin was %.1f ms off its target", name, ppm, ms(worst))
+			}
+			if s.underruns > 0 || s.overflowed > 0 {
+				t.Errorf("%s, %v ppm: %d gaps, %d samples overflowed", name, ppm, s.underruns, s.overflowed)
+			}
+			if s.corrections > 400 || s.audible > 0 {
+				t.Errorf("%s, %v ppm: %d corrections, %d audible", name, ppm, s.corrections, s.audible)
+			}
+			if math.Abs(s.ppm-ppm) > 20 {
+				t.Errorf("%s, %v ppm: measured %v", name, ppm, s.ppm)
+			}
+		}
+	}
+}
+
+func abs(n int) int { return max(n, -n) }
+
+// largestStep is the largest step between two samples: the size of a click.
+func largestStep(w *world) *float64 {
+	var last float32
+	step := new(float64)
+	w.heard = func(block []float32) {
+		for _, v := range block {
+			*step = max(*step, math.Abs(float64(v-last)))
+			last = v
+		}
+	}
+	return step
+}
+
+// A sine of 200 Hz and amplitude 0.5 never steps by more than this between two samples.
+var smoothest = 0.5 * 2 * math.Pi * 200 / simRate
+
+func TestCorrectionsDoNotClick(t *testing.T) {
+	for _, ppm := range []float64{3000, -3000} {
+		w := newWorld(10*time.Millisecond, 300*time.Millisecond, 1024)
+		w.ppm, w.sound = ppm, tone(200)
+		step := largestStep(w)
+		w.run(time.Minute)
+		if w.j.stats.corrections < 5 {
+			t.Errorf("%v ppm: only %d corrections", ppm, w.j.stats.corrections)
+		}
+		if *step > 1.5*smoothest {
+			t.Errorf("%v ppm: a step of %.4f, the tone itself has %.4f", ppm, *step, smoothest)
+		}
+	}
+}
+
+// TestGapIsSilence: messages that stop coming leave silence of the same length, and no click.
+func TestGapIsSilence(t *testing.T) {
+	w := newWorld(10*time.Millisecond, 300*time.Millisecond, 1024)
+	w.sound = tone(200)
+	step := largestStep(w)
+	w.run(2 * time.Second)
+	played := w.j.stats.pulled
+	w.pushAt += 1
+	w.arriveAt += 1
+	w.run(3 * time.Second)
+	if got := w.j.stats.underruns; got != 1 {
+		t.Errorf("%d gaps, want 1", got)
+	}
+	if *step > 1.5*smoothest {
+		t.Errorf("a step of %.4f at the gap, the tone itself has %.4f", *step, smoothest)
+	}
+	if d := w.j.stats.pulled - played; abs(int(d)-3*simRate) > 2*w.block {
+		t.Errorf("%d samples in 3 s", d)
+	}
+	if w.j.target != w.j.cfg.target {
+		t.Errorf("a pause of a second moved the target to %.1f ms", ms(w.j.target))
+	}
+}
+
+// TestBurstIsWorkedOff: what piled up in a network that stood still does not stay as delay.
+func TestBurstIsWorkedOff(t *testing.T) {
+	for _, stall := range []float64{0.05, 0.1, 0.2, 2} {
+		w := newWorld(10*time.Millisecond, 300*time.Millisecond, 1024)
+		w.sound = speech()
+		w.run(2 * time.Second)
+		w.arriveAt += stall // TCP keeps the order, so all that follow wait with it, and then come at once
+		w.run(20 * time.Second)
+		if over := w.j.lowest() - w.j.target; ms(over) > 10 {
+			t.Errorf("stall of %v s: still %.0f ms too late after 20 s", stall, ms(over))
+		}
+		if fill := w.j.fill(); fill > w.j.cfg.max {
+			t.Errorf("%d samples queued, the limit is %d", fill, w.j.cfg.max)
+		}
+	}
+}
+
+// TestTargetFollowsTheNetwork: it grows where messages are late, so that gaps end, and shrinks again.
+func TestTargetFollowsTheNetwork(t *testing.T) {
+	w := newWorld(10*time.Millisecond, 300*time.Millisecond, 1024)
+	r := rand.New(rand.NewPCG(5, 6))
+	w.late = func() float64 { return 0.05 * r.Float64() }
+	w.run(time.Minute)
+	gaps := w.j.stats.underruns
+	w.run(time.Minute)
+	if more := w.j.stats.underruns - gaps; more > 1 {
+		t.Errorf("%d gaps in the second minute", more)
+	}
+	grown := w.j.target
+	if grown <= w.j.cfg.target {
+		t.Errorf("the target stayed at %.1f ms", ms(grown))
+	}
+	w.late = func() float64 { return 0 }
+	w.run(10 * time.Minute)
+	if w.j.target >= grown {
+		t.Errorf("the target stayed at %.1f ms in a calm network", ms(w.j.target))
+	}
+}
+
+// TestSizesOfMessages: the smallest of an AudioWorklet and the largest of a ScriptProcessor, both without gaps.
+func TestSizesOfMessages(t *testing.T) {
+	for _, chunk := range []int{1, 128, 480, 4096, 8192} {
+		w := newWorld(10*time.Millisecond, 300*time.Millisecond, chunk)
+		w.run(10 * time.Second)
+		if s := w.j.stats; s.underruns > 0 || s.overflowed > 0 {
+			t.Errorf("messages of %d: %d gaps, %d samples overflowed", chunk, s.underruns, s.overflowed)
+		}
+	}
+	// Longer than the queue may be: its newest part is heard, and what is queued stays within the limit.
+	w := newWorld(10*time.Millisecond, 300*time.Millisecond, 262144)
+	heard := 0
+	w.heard = func(block []float32) {
+		if meanSquare(block) > 0.01 {
+			heard += len(block)
+		}
+	}
+	w.run(2 * time.Second)
+	if ms(heard) < 280 || ms(heard) > 320 {
+		t.Errorf("%.0f ms heard of a message of 5.5 s, want the newest 300", ms(heard))
+	}
+}
+
+func TestEndIsNoUnderrun(t *testing.T) {
+	w := newWorld(10*time.Millisecond, 300*time.Millisecond, 1024)
+	w.run(time.Second)
+	w.j.end()
+	w.arriveAt += 10
+	w.run(time.Second)
+	if w.j.stats.underruns != 0 {
+		t.Error("the end was counted as an underrun")
+	}
+	if s := meanSquare(w.out); s != 0 {
+		t.Errorf("sound of mean square %v after the end", s)
+	}
+}
+
+func TestJitterDoesNotAllocate(t *testing.T) {
+	w := newWorld(10*time.Millisecond, 300*time.Millisecond, 2048)
+	w.ppm = 5000 // with corrections
+	w.run(10 * time.Second)
+	if n := testing.AllocsPerRun(10, func() { w.run(time.Second) }); n != 0 {
+		t.Errorf("%v allocations in a second", n)
+	}
+}
+
+func BenchmarkJitterSecond(b *testing.B) {
+	w := newWorld(10*time.Millisecond, 300*time.Millisecond, 2048)
+	w.ppm = 200
+	b.ReportAllocs()
+	for b.Loop() {
+		w.run(time.Second)
+	}
+}
