@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"ghostaux/pkg/service"
+	"ghostaux/services/audioin"
 	"ghostaux/services/audioout"
 	"ghostaux/services/gamepad"
 	"ghostaux/services/smartcard"
@@ -22,6 +23,7 @@ type Config struct {
 
 	AudioOut  audioout.Config  `embed:"" prefix:"audioout-" envprefix:"GHOSTAUX_AUDIOOUT_"`
 	Upload    upload.Config    `embed:"" prefix:"upload-" envprefix:"GHOSTAUX_UPLOAD_"`
+	AudioIn   audioin.Config   `embed:"" prefix:"audioin-" envprefix:"GHOSTAUX_AUDIOIN_"`
 	Gamepad   gamepad.Config   `embed:"" prefix:"gamepad-" envprefix:"GHOSTAUX_GAMEPAD_"`
 	Smartcard smartcard.Config `embed:"" prefix:"smartcard-" envprefix:"GHOSTAUX_SMARTCARD_"`
 }
@@ -38,6 +40,7 @@ func entries() []entry {
 	return []entry{
 		{"audioout", "KASM_SVC_AUDIO", func(c Config, env service.Env) (service.Service, error) { return audioout.New(c.AudioOut, env) }},
 		{"upload", "KASM_SVC_UPLOADS", func(c Config, env service.Env) (service.Service, error) { return upload.New(c.Upload, env) }},
+		{"audioin", "KASM_SVC_AUDIO_INPUT", func(c Config, env service.Env) (service.Service, error) { return audioin.New(c.AudioIn, env) }},
 		{"gamepad", "KASM_SVC_GAMEPAD", func(c Config, env service.Env) (service.Service, error) { return gamepad.New(c.Gamepad, env) }},
 		{"smartcard", "KASM_SVC_SMARTCARD", func(c Config, env service.Env) (service.Service, error) {
 			return smartcard.New(c.Smartcard, env)

@@ -12,7 +12,7 @@ type Config struct {
 	Latency  time.Duration `help:"Delay to aim at, from the last sample of a message to the microphone. Lower is closer, higher forgives more." default:"40ms" placeholder:"TIME" env:"LATENCY"`
 	MaxQueue time.Duration `help:"Most sound that waits for one microphone; the oldest is dropped." default:"300ms" placeholder:"TIME" env:"MAX_QUEUE"`
 	MaxPeers int           `help:"Most microphones at once." default:"16" placeholder:"N" env:"MAX_PEERS"`
-	Pulse    string        `help:"PulseAudio server, as in PULSE_SERVER, which is asked otherwise." placeholder:"SERVER" env:"PULSE"`
+	Pulse    string        `kong:"-"` // PulseAudio server, as in PULSE_SERVER; "" asks the environment
 }
 
 // Limits of the configuration. PulseAudio takes 64 connections in all, and every microphone is one.
