@@ -1,0 +1,9 @@
+package ws_test
+
+import (
+	"testing"
+
+	"ghostaux/pkg/testkit"
+)
+
+func TestMain(m *testing.M) { testkit.LeakGate(m) }

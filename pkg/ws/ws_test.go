@@ -1,0 +1,299 @@
+package ws_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"ghostaux/pkg/auth"
+	"ghostaux/pkg/service"
+	"ghostaux/pkg/testkit"
+	"ghostaux/pkg/ws"
+)
+
+// serve accepts sockets with the options and gives each to handle.
+func serve(t testing.TB, o ws.Options, handle func(*ws.Conn)) (*ws.Sockets, *httptest.Server) {
+	t.Helper()
+	s := ws.NewSockets(prometheus.NewRegistry())
+	return s, testkit.Serve(t, service.Endpoint{Guard: auth.Open, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := s.Accept(w, r, o)
+		if err != nil {
+			return
+		}
+		defer c.Release()
+		handle(c)
+	})})
+}
+
+// readAll reads until the socket is closed.
+func readAll(c *ws.Conn) {
+	var buf []byte
+	var err error
+	for err == nil {
+		_, buf, err = c.Read(buf)
+	}
+}
+
+// closeCode reads until the peer closes, and returns its code.
+func closeCode(t testing.TB, c *websocket.Conn) (websocket.StatusCode, string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for {
+		_, _, err := c.Read(ctx)
+		if ce, ok := errors.AsType[websocket.CloseError](err); ok {
+			return ce.Code, ce.Reason
+		}
+		if err != nil {
+			t.Fatalf("not closed with a code: %v", err)
+		}
+	}
+}
+
+func TestEcho(t *testing.T) {
+	_, srv := serve(t, ws.Options{ReadLimit: 1 << 20}, func(c *ws.Conn) {
+		var buf []byte
+		for {
+			typ, msg, err := c.Read(buf)
+			if err != nil {
+				return
+			}
+			buf = msg
+			if c.Write(typ, msg) != nil {
+				return
+			}
+		}
+	})
+	c := testkit.Dial(t, srv.URL)
+	for _, size := range []int{0, 1, 125, 126, 4096, 65535, 65536, 1 << 20} {
+		want := bytes.Repeat([]byte{byte(size), 7}, size)[:size]
+		if err := c.Write(t.Context(), websocket.MessageBinary, want); err != nil {
+			t.Fatal(err)
+		}
+		typ, got, err := c.Read(t.Context())
+		if err != nil || typ != websocket.MessageBinary || !bytes.Equal(got, want) {
+			t.Fatalf("%d bytes: got %d, %v, %v", size, len(got), typ, err)
+		}
+	}
+}
+
+func TestReadLimit(t *testing.T) {
+	tooBig := make(chan bool, 1)
+	_, srv := serve(t, ws.Options{ReadLimit: 1 << 20}, func(c *ws.Conn) {
+		_, _, err := c.Read(nil)
+		tooBig <- ws.IsTooBig(err)
+	})
+	c := testkit.Dial(t, srv.URL)
+	if err := c.Write(t.Context(), websocket.MessageBinary, make([]byte, 1<<20+1)); err != nil {
+		t.Fatal(err)
+	}
+	if code, _ := closeCode(t, c); code != websocket.StatusMessageTooBig || !<-tooBig {
+		t.Errorf("closed with %d", code)
+	}
+}
+
+// Frames that are made once for many peers arrive like others, pings of both kinds between them.
+func TestFrames(t *testing.T) {
+	pongs := make(chan string, 1)
+	_, srv := serve(t, ws.Options{OnPongData: func(p []byte) { pongs <- string(p) }, PingEvery: time.Millisecond}, func(c *ws.Conn) {
+		var reading sync.WaitGroup
+		reading.Go(func() { readAll(c) })
+		defer reading.Wait()
+		for _, size := range []int{0, 125, 126, 65535, 65536} {
+			if err := c.WriteFrames(ws.AppendFrame(nil, ws.Binary, make([]byte, size))); err != nil {
+				t.Error(err)
+			}
+		}
+		_ = c.WriteFrames(ws.AppendPing(nil, []byte("mark")))
+	})
+	c := testkit.Dial(t, srv.URL)
+	for _, size := range []int{0, 125, 126, 65535, 65536} {
+		_, got, err := c.Read(t.Context())
+		if err != nil || len(got) != size {
+			t.Fatalf("%d bytes: got %d, %v", size, len(got), err)
+		}
+	}
+	go func() { _, _, _ = c.Read(context.Background()) }() // answers the ping
+	for mark := range pongs {
+		if mark == "mark" {
+			break
+		}
+	}
+	_ = c.CloseNow()
+}
+
+func TestCloseSaysWhy(t *testing.T) {
+	long := strings.Repeat("ü", 100)
+	_, srv := serve(t, ws.Options{}, func(c *ws.Conn) { c.Close(ws.TryAgainLater, long) })
+	code, reason := closeCode(t, testkit.Dial(t, srv.URL))
+	if code != websocket.StatusTryAgainLater || reason != strings.Repeat("ü", 61) {
+		t.Errorf("%d %q", code, reason)
+	}
+}
+
+func TestRefuse(t *testing.T) {
+	s := ws.NewSockets(prometheus.NewRegistry())
+	srv := testkit.Serve(t, service.Endpoint{Guard: auth.Open, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.Refuse(w, r, ws.TryAgainLater, "no microphone yet")
+	})})
+	if code, reason := closeCode(t, testkit.Dial(t, srv.URL)); code != websocket.StatusTryAgainLater || reason != "no microphone yet" {
+		t.Errorf("%d %q", code, reason)
+	}
+	testkit.Eventually(t, 10*time.Second, "nothing of it is left", func() bool { return s.Len() == 0 })
+}
+
+// A writer that a peer does not read from is ended by Close and by Cut.
+func TestCloseUnblocksWriter(t *testing.T) {
+	for name, end := range map[string]func(*ws.Conn){
+		"close": func(c *ws.Conn) { c.Close(ws.GoingAway, "") },
+		"cut":   func(c *ws.Conn) { c.Cut() },
+	} {
+		ended := make(chan error, 1)
+		_, srv := serve(t, ws.Options{}, func(c *ws.Conn) {
+			written := make(chan error, 1)
+			blocked := make(chan struct{})
+			go func() {
+				var err error
+				for n := 0; err == nil; n++ {
+					if n == 64 { // far more than the kernel takes
+						close(blocked)
+					}
+					err = c.Write(ws.Binary, make([]byte, 1<<20))
+				}
+				written <- err
+			}()
+			select {
+			case <-blocked:
+			case <-time.After(time.Second):
+			}
+			end(c)
+			ended <- <-written
+		})
+		testkit.Dial(t, srv.URL)
+		select {
+		case err := <-ended:
+			if err == nil {
+				t.Errorf("%s: no error", name)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%s: the writer is still blocked", name)
+		}
+	}
+}
+
+// A peer that answers no ping is cut; one that does stays.
+func TestVanishedPeerIsCut(t *testing.T) {
+	gone := make(chan struct{})
+	_, srv := serve(t, ws.Options{PingEvery: 20 * time.Millisecond, PingDead: 200 * time.Millisecond}, func(c *ws.Conn) {
+		readAll(c)
+		close(gone)
+	})
+	testkit.Dial(t, srv.URL) // never reads, so never answers
+	select {
+	case <-gone:
+	case <-time.After(20 * time.Second):
+		t.Fatal("still there")
+	}
+}
+
+func TestAnsweringPeerStays(t *testing.T) {
+	const dead = 300 * time.Millisecond
+	start := time.Now()
+	pongs := make(chan struct{}, 1000)
+	_, srv := serve(t, ws.Options{PingEvery: 20 * time.Millisecond, PingDead: dead, OnPong: func() { pongs <- struct{}{} }}, readAll)
+	c := testkit.Dial(t, srv.URL)
+	go func() { _, _, _ = c.Read(context.Background()) }()
+	for time.Since(start) < 3*dead {
+		select {
+		case <-pongs:
+		case <-time.After(20 * time.Second):
+			t.Fatal("no pong")
+		}
+	}
+	_ = c.CloseNow()
+}
+
+// Draining closes all with 1001, refuses new ones, and ends although peers do not answer.
+func TestDrain(t *testing.T) {
+	s, srv := serve(t, ws.Options{}, readAll)
+	listening := testkit.Dial(t, srv.URL)
+	for range 5 {
+		testkit.Dial(t, srv.URL) // never reads
+	}
+	testkit.Eventually(t, 10*time.Second, "all are accepted", func() bool { return s.Len() == 6 })
+	code := make(chan websocket.StatusCode, 1)
+	go func() {
+		_, _, err := listening.Read(context.Background())
+		code <- websocket.CloseStatus(err)
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if left := s.Drain(ctx); left != 0 {
+		t.Errorf("%d left", left)
+	}
+	if c := <-code; c != websocket.StatusGoingAway {
+		t.Errorf("closed with %d", c)
+	}
+	if _, resp, err := testkit.TryDial(t, srv.URL, ""); err == nil || resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("a new socket: %v", err)
+	}
+}
+
+// Fifty peers come and go while another stays: nothing of them is left, while the process goes on.
+func TestChurn(t *testing.T) {
+	s, srv := serve(t, ws.Options{}, readAll)
+	stays := testkit.Dial(t, srv.URL)
+	var peers sync.WaitGroup
+	for i := range 50 {
+		c := testkit.Dial(t, srv.URL)
+		peers.Go(func() {
+			if i%2 == 0 {
+				_ = c.CloseNow()
+			} else {
+				_ = c.Close(websocket.StatusNormalClosure, "")
+			}
+		})
+	}
+	peers.Wait()
+	testkit.Eventually(t, 10*time.Second, "only one is left", func() bool { return s.Len() == 1 })
+	if err := stays.Write(t.Context(), websocket.MessageText, []byte("x")); err != nil {
+		t.Error(err)
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	done := make(chan struct{})
+	_, srv := serve(b, ws.Options{ReadLimit: 1 << 20}, func(c *ws.Conn) {
+		buf := make([]byte, 8192)
+		b.ReportAllocs()
+		b.ResetTimer()
+		for range b.N {
+			var err error
+			if _, buf, err = c.Read(buf); err != nil {
+				b.Error(err)
+				break
+			}
+		}
+		b.StopTimer()
+		close(done)
+	})
+	c := testkit.Dial(b, srv.URL)
+	msg := make([]byte, 8192)
+	for {
+		select {
+		case <-done:
+			return
+		default:
+			_ = c.Write(context.Background(), websocket.MessageBinary, msg)
+		}
+	}
+}
