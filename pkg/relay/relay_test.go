@@ -206,6 +206,24 @@ func TestRelayComesLateVanishesAndComesBack(t *testing.T) {
 	sendFails(t, c, "gone", os.ErrNotExist)
 }
 
+func TestBeginFindsTheSuccessor(t *testing.T) {
+	path := relayPath(t)
+	c := open(t, relay.Options{Path: path})
+	if err := c.Begin(t.Context()); !errors.Is(err, relay.ErrAbsent) {
+		t.Fatalf("begin without a relay: %v", err)
+	}
+	x := testkit.StartXvnc(t, "smartcard:"+path)
+	send(t, c, "old")
+	x.Stop()
+	x.Start()
+	_, far := watch(t, x)
+	if err := c.Begin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	send(t, c, "new")
+	far.expect(t, "new")
+}
+
 // A second server that took the path over while the first still runs is noticed, although no send fails of it.
 func TestRelayReplacedWhileTheOldOneLives(t *testing.T) {
 	path := relayPath(t)

@@ -75,6 +75,22 @@ func (c *Client) Send(ctx context.Context, datagram []byte) error {
 	return nil
 }
 
+// Begin connects to the relay that is there now, before messages that belong together: that an earlier one went away while
+// nothing was sent is then no loss. What an earlier one has sent and Run has not read yet is dropped.
+func (c *Client) Begin(ctx context.Context) error {
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	c.link.connected = false
+	if err := c.connect(); err != nil {
+		return c.judge(ctx, err, 0)
+	}
+	return nil
+}
+
 // connect makes the relay the peer of the socket. The file may have been bound anew while its old owner still lives, and our
 // own may have been removed from a temporary directory: no send would ever fail of it, so it is looked for.
 func (c *Client) connect() error {

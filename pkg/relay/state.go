@@ -29,17 +29,25 @@ func Probe(path string) error {
 	return nil
 }
 
+// StateOf looks at the relay at path, for whoever has no Client of it.
+func StateOf(path string) State { return stateFrom(path, Probe(path)) }
+
 // State looks at the relay, without sending anything.
 func (c *Client) State() State {
-	s := State{Path: c.options.Path, Present: true}
-	if err := c.look(); err != nil {
-		s.Present, s.Reason = false, err.Error()
-		if absent, ok := errors.AsType[*AbsentError](err); ok {
-			s.Advice = absent.Advice()
-		}
-	}
+	s := stateFrom(c.options.Path, c.look())
 	if since := c.waiting.Load(); since != 0 {
 		s.Waiting = time.Since(time.Unix(0, since)).Round(time.Millisecond).String()
+	}
+	return s
+}
+
+func stateFrom(path string, err error) State {
+	s := State{Path: path, Present: err == nil}
+	if err != nil {
+		s.Reason = err.Error()
+	}
+	if absent, ok := errors.AsType[*AbsentError](err); ok {
+		s.Advice = absent.Advice()
 	}
 	return s
 }
