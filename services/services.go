@@ -11,6 +11,7 @@ import (
 	"ghostaux/services/audioin"
 	"ghostaux/services/audioout"
 	"ghostaux/services/gamepad"
+	"ghostaux/services/printer"
 	"ghostaux/services/smartcard"
 	"ghostaux/services/upload"
 )
@@ -25,6 +26,7 @@ type Config struct {
 	Upload    upload.Config    `embed:"" prefix:"upload-" envprefix:"GHOSTAUX_UPLOAD_"`
 	AudioIn   audioin.Config   `embed:"" prefix:"audioin-" envprefix:"GHOSTAUX_AUDIOIN_"`
 	Gamepad   gamepad.Config   `embed:"" prefix:"gamepad-" envprefix:"GHOSTAUX_GAMEPAD_"`
+	Printer   printer.Config   `embed:"" prefix:"printer-" envprefix:"GHOSTAUX_PRINTER_"`
 	Smartcard smartcard.Config `embed:"" prefix:"smartcard-" envprefix:"GHOSTAUX_SMARTCARD_"`
 }
 
@@ -42,6 +44,7 @@ func entries() []entry {
 		{"upload", "KASM_SVC_UPLOADS", func(c Config, env service.Env) (service.Service, error) { return upload.New(c.Upload, env) }},
 		{"audioin", "KASM_SVC_AUDIO_INPUT", func(c Config, env service.Env) (service.Service, error) { return audioin.New(c.AudioIn, env) }},
 		{"gamepad", "KASM_SVC_GAMEPAD", func(c Config, env service.Env) (service.Service, error) { return gamepad.New(c.Gamepad, env) }},
+		{"printer", "KASM_SVC_PRINTER", func(c Config, env service.Env) (service.Service, error) { return printer.New(c.Printer, env) }},
 		{"smartcard", "KASM_SVC_SMARTCARD", func(c Config, env service.Env) (service.Service, error) {
 			return smartcard.New(c.Smartcard, env)
 		}},
