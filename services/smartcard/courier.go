@@ -3,83 +3,95 @@ package smartcard
 import (
 	"context"
 	"sync"
+	"time"
 )
 
-// courier carries packets to a far end that may be slow to take them, so that the bridge never waits. One packet is under
-// way at most: there is one request at a time.
-type courier struct {
-	work chan struct{} // holds a value when packet is to be sent
-	send func(ctx context.Context, packet []byte) error
+// stuckAfter is how long a packet may be under way before the next one takes its place. What is asked next after so long is
+// asked since the packet was given up.
+const stuckAfter = time.Second
 
-	mu     sync.Mutex // guards the following fields
-	busy   bool
-	ctx    context.Context // of the packet under way and those that follow it
-	cancel context.CancelFunc
-	packet []byte // belongs to run while busy
+// courier carries packets to a far end that may be slow to take them, so that the bridge never waits. One packet waits at most,
+// while the one before is under way: there is one request at a time.
+type courier struct {
+	send func(ctx context.Context, packet []byte) error
+	work chan struct{} // holds a value when there is something in next
+
+	mu      sync.Mutex // guards the following fields
+	next    []byte     // to be sent; empty: nothing
+	started time.Time  // of the packet under way; zero: none is
+	ctx     context.Context
+	cancel  context.CancelFunc // of ctx, which the packet under way has
 }
 
 func newCourier(send func(ctx context.Context, packet []byte) error) *courier {
-	return &courier{work: make(chan struct{}, 1), send: send, packet: make([]byte, 0, MaxPacket)}
+	return &courier{send: send, work: make(chan struct{}, 1), next: make([]byte, 0, MaxPacket)}
 }
 
 // run sends until ctx ends or a packet cannot be sent.
 func (c *courier) run(ctx context.Context) error {
-	defer c.abort()
+	c.mu.Lock()
+	c.ctx, c.cancel = context.WithCancel(ctx)
+	c.mu.Unlock()
+	defer c.end()
+	packet := make([]byte, 0, MaxPacket)
 	for {
 		select {
 		case <-c.work:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if err := c.carry(ctx); err != nil {
+		var mine context.Context
+		packet, mine = c.take(packet)
+		if len(packet) == 0 {
+			continue
+		}
+		err := c.send(mine, packet)
+		if stuck := c.sent(ctx); err != nil && !stuck {
 			return err
 		}
 	}
 }
 
-func (c *courier) carry(parent context.Context) error {
+// take starts the next packet, and leaves spare for the one after it.
+func (c *courier) take(spare []byte) ([]byte, context.Context) {
 	c.mu.Lock()
-	if c.ctx == nil || c.ctx.Err() != nil {
-		c.ctx, c.cancel = context.WithCancel(parent)
-	}
-	ctx := c.ctx
-	c.mu.Unlock()
-	err := c.send(ctx, c.packet)
-	c.mu.Lock()
-	c.busy = false
-	c.mu.Unlock()
-	if ctx.Err() != nil && parent.Err() == nil {
-		return nil // given up by put; the next one may find the way free
-	}
-	return err
+	defer c.mu.Unlock()
+	packet := c.next
+	c.next = spare[:0]
+	c.started = time.Now()
+	return packet, c.ctx
 }
 
-// put takes a copy of the packet and returns at once. When the one before is still under way, that was given up long ago: it is
-// taken back, and so is this one, and the far end will be found silent.
+// sent ends the packet under way, and reports whether put has given it up.
+func (c *courier) sent(parent context.Context) (stuck bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.started = time.Time{}
+	if c.ctx.Err() == nil || parent.Err() != nil {
+		return false
+	}
+	c.ctx, c.cancel = context.WithCancel(parent)
+	return true
+}
+
+// put takes a copy of the packet and returns at once.
 func (c *courier) put(packet []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.busy {
-		if c.cancel != nil {
-			c.cancel()
-		}
-		return
-	}
-	c.busy = true
-	c.packet = append(c.packet[:0], packet...)
-	c.work <- struct{}{}
-}
-
-// abort takes back what was put and not sent.
-func (c *courier) abort() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.cancel != nil {
+	if !c.started.IsZero() && time.Since(c.started) > stuckAfter {
 		c.cancel()
 	}
-	c.ctx, c.cancel, c.busy = nil, nil, false
+	c.next = append(c.next[:0], packet...)
 	select {
-	case <-c.work:
+	case c.work <- struct{}{}:
 	default:
 	}
+}
+
+// end throws away what was put and not sent.
+func (c *courier) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cancel()
+	c.next, c.started = c.next[:0], time.Time{}
 }
