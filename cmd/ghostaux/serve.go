@@ -136,6 +136,7 @@ func (p *process) serve(ctx context.Context) {
 		defer close(released)
 		p.supervisor.Run(devices)
 	}()
+	go trimLater(ctx)
 	p.host.Run(ctx)
 	release()
 	select {

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// settled is when everything that only start-up needs has been done.
+const settled = 2 * time.Second
+
+// trimLater gives back, once, the memory that only start-up needed: the heap's free pages, and the pages of this
+// program's own code and constants. What goes on being used comes back from the page cache by itself, about half of it.
+func trimLater(ctx context.Context) {
+	t := time.NewTimer(settled)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return
+	case <-t.C:
+	}
+	debug.FreeOSMemory()
+	exe, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return // no /proc: nothing is lost
+	}
+	maps, err := os.Open("/proc/self/maps")
+	if err != nil {
+		return
+	}
+	defer maps.Close()
+	lines := bufio.NewScanner(maps)
+	for lines.Scan() {
+		if start, end, ok := readOnly(lines.Text(), exe); ok {
+			_, _, _ = unix.Syscall(unix.SYS_MADVISE, start, end-start, unix.MADV_DONTNEED) // a failure costs only memory
+		}
+	}
+}
+
+// readOnly parses a line of /proc/PID/maps: a mapping of the file that nobody can have written to, so that its pages are
+// all in the file. Of a writable one the changes would be lost.
+//
+//	00400000-00a3c000 r-xp 00000000 fe:00 1234   /usr/bin/ghostaux
+func readOnly(line, file string) (start, end uintptr, ok bool) {
+	fields := strings.Fields(line)
+	if len(fields) != 6 || fields[5] != file || fields[1] != "r-xp" && fields[1] != "r--p" {
+		return 0, 0, false
+	}
+	from, to, _ := strings.Cut(fields[0], "-")
+	a, errA := strconv.ParseUint(from, 16, 64)
+	b, errB := strconv.ParseUint(to, 16, 64)
+	return uintptr(a), uintptr(b), errA == nil && errB == nil && a < b
+}
