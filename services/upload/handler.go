@@ -142,7 +142,7 @@ func (s *Service) reply(w http.ResponseWriter, r *http.Request, status int, kind
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("X-Content-Type-Options", "nosniff")
 	waits := r.Header.Get("Expect") != "" // for our word to send: then nothing is on the way
-	if r.ContentLength == 0 || waits {
+	if r.ContentLength == 0 || waits || h.Get("Connection") == "close" {
 		if waits && status >= 400 {
 			h.Set("Connection", "close")
 		}

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -42,12 +43,14 @@ type write struct {
 	limit   int64         // where the file must end
 	over    error         // the answer to a byte beyond limit
 	cancel  func()        // makes the request's next read fail; must not block
+	moved   atomic.Int64  // when the last byte was written, in Unix nanoseconds
 	gone    chan struct{} // closed when this writer has let go
 	stopped bool          // pre-empted; guarded by the store's mu
 }
 
-// begin opens the part for writing at the offset. An earlier request that still writes there is stalled, or its client
-// has given it up: it is stopped. Exclusive stops every other writer, wherever it writes.
+// begin opens the part for writing at the offset. An earlier request that writes there and is stalled is stopped; one
+// that moves writes the same bytes, so it does no harm, and which of the two the client has given up is unknown.
+// Exclusive stops every other writer, wherever it writes.
 func (s *store) begin(sp spec, offset int64, exclusive bool, cancel func()) (*write, error) {
 	p, err := s.part(sp, offset)
 	if err != nil {
@@ -57,6 +60,7 @@ func (s *store) begin(sp spec, offset int64, exclusive bool, cancel func()) (*wr
 		store: s, part: p, from: offset, at: offset, noted: offset, cancel: cancel, gone: make(chan struct{}),
 		limit: p.total, over: errSize,
 	}
+	w.moved.Store(time.Now().UnixNano())
 	if p.total == unknown {
 		w.limit, w.over = s.roof(sp)
 	}
@@ -85,7 +89,8 @@ func (s *store) join(p *part, w *write, exclusive bool) error {
 		}
 		var rivals []*write
 		for other := range p.writers {
-			if exclusive || other.from == w.from {
+			stalled := time.Since(time.Unix(0, other.moved.Load())) >= s.stallAfter
+			if exclusive || other.from == w.from && stalled {
 				rivals = append(rivals, other)
 			}
 		}
@@ -158,6 +163,7 @@ func (w *write) put(b []byte) error {
 	}
 	n, err := w.data.WriteAt(b, w.at)
 	w.at += int64(n)
+	w.moved.Store(time.Now().UnixNano())
 	w.store.counters.written.Add(int64(n))
 	if err != nil {
 		return w.failed(err)

@@ -1,6 +1,7 @@
 package upload
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -62,7 +63,7 @@ func (s *store) takeUp(file string) (*part, error) {
 }
 
 func (s *store) readJournal(name string) (header, ranges, time.Time, error) {
-	f, err := s.openPart(name, unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	f, err := s.openPart(name, unix.O_RDWR|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return header{}, nil, time.Time{}, err
 	}
@@ -76,6 +77,9 @@ func (s *store) readJournal(name string) (header, ranges, time.Time, error) {
 		return header{}, nil, time.Time{}, err
 	}
 	h, have, err := parseJournal(content)
+	if whole := bytes.LastIndexByte(content, '\n') + 1; err == nil && whole < len(content) {
+		err = f.Truncate(int64(whole)) // or the next line would join the one that was cut short
+	}
 	return h, have, info.ModTime(), err
 }
 

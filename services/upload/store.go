@@ -18,6 +18,7 @@ const (
 	partsMax    = 10_000 // unfinished uploads
 	spansMax    = 65_536 // pieces of one file that are apart from each other
 	activeFor   = 2 * time.Minute
+	stallAfter  = 2 * time.Second
 	orphanAfter = 10 * time.Minute // a part without a journal has no writer after that
 )
 
@@ -31,6 +32,8 @@ type store struct {
 	dir      *os.File // root itself, for what os.Root has no words for
 	boot     string
 	space    func() (free int64, err error)
+
+	stallAfter time.Duration // without a byte, a writer gives way to another request for the same chunk
 
 	creating sync.Mutex // held while a part is made, so that two first chunks make one
 
@@ -68,7 +71,7 @@ func openStore(c Config, dir string, log *slog.Logger, n *counters) (*store, err
 	}
 	s := &store{
 		config: c, log: log, counters: n, root: root, dir: self, boot: bootID(),
-		parts: make(map[string]*part), past: newPast(),
+		parts: make(map[string]*part), past: newPast(), stallAfter: stallAfter,
 	}
 	s.space = s.free
 	if err := s.writable(); err != nil {
