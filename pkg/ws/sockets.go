@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -75,8 +76,8 @@ func ConnContext(ctx context.Context, c net.Conn) context.Context {
 
 var errStopping = errors.New("the process is stopping")
 
-// Accept upgrades the request, which a guard has let in already: it does not look at Origin. No
-// sub-protocol is chosen and nothing is compressed. When it fails, the peer has its answer.
+// Accept upgrades the request, which a guard has let in already: it does not look at Origin. The first sub-protocol that
+// the peer offers is chosen, whatever it is, and nothing is compressed. When it fails, the peer has its answer.
 func (s *Sockets) Accept(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 	c := &Conn{sockets: s, opts: o.withDefaults()}
 	c.net, _ = r.Context().Value(netConnKey{}).(net.Conn)
@@ -92,6 +93,7 @@ func (s *Sockets) Accept(w http.ResponseWriter, r *http.Request, o Options) (*Co
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		InsecureSkipVerify: true, // the guard has judged the Origin; see pkg/auth
 		CompressionMode:    websocket.CompressionDisabled,
+		Subprotocols:       offered(r),
 		OnPongReceived:     c.onPong,
 	})
 	if err != nil {
@@ -111,6 +113,17 @@ func (s *Sockets) Accept(w http.ResponseWriter, r *http.Request, o Options) (*Co
 		return nil, errStopping
 	}
 	return c, nil
+}
+
+// offered are the sub-protocols that the peer offers. JSMpeg offers "null" where it means none (it passes null to the
+// browser, which makes a word of it), and Chromium gives up a connection whose offer is not taken up; npm's ws, which the
+// services were written with, takes the first.
+func offered(r *http.Request) []string {
+	first, _, _ := strings.Cut(r.Header.Get("Sec-WebSocket-Protocol"), ",")
+	if first = strings.TrimSpace(first); first == "" {
+		return nil
+	}
+	return []string{first}
 }
 
 // Refuse upgrades the request only to close with code and reason, which a browser's page can read
