@@ -22,6 +22,7 @@ type cli struct {
 
 	Serve   serveCommand   `cmd:"" default:"withargs" help:"Run the services (the default)."`
 	Check   checkCommand   `cmd:"" help:"Say what each service would find on this machine, and how to mend what it lacks."`
+	Install installCommand `cmd:"" help:"Put ghostaux in the place of the six programs of a KasmVNC image."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/alecthomas/kong"
 
@@ -16,7 +17,15 @@ var version = "devel"
 
 func main() {
 	args := auth.HideArgs("--auth-token")
-	os.Exit(run(args[1:], os.Stdout, os.Stderr))
+	name, args := args[0], args[1:]
+	if p, ok := as(name); ok {
+		var warnings []string
+		args, warnings = p.arguments(args)
+		for _, w := range warnings {
+			fmt.Fprintf(os.Stderr, "%s: %s: left out\n", filepath.Base(name), w)
+		}
+	}
+	os.Exit(run(args, os.Stdout, os.Stderr))
 }
 
 // run parses the arguments, does what they say, and returns the exit code: 0 done, 1 failed, 2 misunderstood.

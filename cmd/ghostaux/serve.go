@@ -113,6 +113,9 @@ func buildInfo() prometheus.Collector {
 
 // announce tells a person how to get in when nobody has said it before: once, on standard output, not in the log.
 func (p *process) announce(out *output) {
+	if !p.host.Listens() {
+		return
+	}
 	if p.auth.Disabled() {
 		p.log.Warn("everybody may use the services: --no-auth is set")
 		return

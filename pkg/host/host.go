@@ -95,6 +95,9 @@ func (h *Host) addEndpoint(name string, ep service.Endpoint, taken map[string]st
 	return nil
 }
 
+// Listens reports whether there is any address at all; the relay services have none.
+func (h *Host) Listens() bool { return len(h.listeners) > 0 }
+
 // Run serves until ctx ends; then it stops accepting, closes the sockets with 1001, and returns when the peers have gone
 // or after 5 s. Devices are still there until it has returned.
 func (h *Host) Run(ctx context.Context) {
