@@ -122,6 +122,19 @@ func (a *Auth) source() (verifier, error) {
 	return newToken(a.printed), nil
 }
 
+// Credential is the one that a client of another ghostaux presents: the configured token, "" when there is none.
+func (c Config) Credential() (string, error) {
+	switch {
+	case c.AuthToken != "":
+		return c.AuthToken, nil
+	case c.AuthTokenFile != "":
+		return readTokenFile(c.AuthTokenFile)
+	case c.VNCPassword != "":
+		return "kasm_user:" + c.VNCPassword, nil
+	}
+	return "", nil
+}
+
 // Generated returns the token that New made since none was configured, or "".
 func (a *Auth) Generated() string { return a.printed }
 
