@@ -17,28 +17,18 @@ import (
 // Pcscd is a private pcscd with one virtual reader, vpcd.
 type Pcscd struct {
 	Socket string // value of PCSCLITE_CSOCK_NAME
-	Addr   string // where vpcd listens, or connects to
-
-	connects bool // vpcd connects to Addr
-	dir      string
-	cmd      *exec.Cmd
+	Addr   string // where vpcd listens
+	dir    string
+	cmd    *exec.Cmd
 }
 
 // StartPcscd starts a private pcscd until the test ends. It hides /run/pcscd from everybody but itself in a mount
 // namespace of its own, since pcscd puts its socket nowhere else. Its vpcd listens on a free port and the next one.
 func StartPcscd(t testing.TB) *Pcscd {
 	t.Helper()
-	port := freePorts(t)
-	p := &Pcscd{Addr: fmt.Sprintf("127.0.0.1:%d", port)}
-	p.configure(t, fmt.Sprintf("/dev/null:0x%X", port))
-	return p
-}
-
-// StartPcscdTo is StartPcscd with a vpcd that connects to addr, host:port, instead of listening.
-func StartPcscdTo(t testing.TB, addr string) *Pcscd {
-	t.Helper()
-	p := &Pcscd{Addr: addr, connects: true}
-	p.configure(t, addr)
+	p := &Pcscd{Addr: VpcdAddr(t)}
+	_, port, _ := net.SplitHostPort(p.Addr)
+	p.configure(t, "/dev/null:"+port)
 	return p
 }
 
@@ -84,14 +74,14 @@ func (p *Pcscd) Start(t testing.TB) {
 	}
 }
 
-// up reports whether pcscd answers and its vpcd listens, if it is one that does. A connection to it would be a card.
+// up reports whether pcscd answers and its vpcd listens. A connection to it would be a card.
 func (p *Pcscd) up() bool {
 	conn, err := net.Dial("unix", p.Socket)
 	if err != nil {
 		return false
 	}
 	_ = conn.Close()
-	return p.connects || listening(p.Addr)
+	return listening(p.Addr)
 }
 
 // listening reports whether the kernel knows a listening IPv4 socket on the port of addr (proc(5), state 0A).
@@ -125,19 +115,19 @@ func (p *Pcscd) Command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// freePorts returns a port that is free together with the next one, which vpcd's second slot takes. They are below those that
-// the kernel hands out.
-func freePorts(t testing.TB) int {
+// VpcdAddr is an address on loopback whose port is free together with the next one, which vpcd's second slot takes. They are
+// below those that the kernel hands out.
+func VpcdAddr(t testing.TB) string {
 	t.Helper()
 	const first, last = 12000, 32000
 	start := first + rand.IntN((last-first)/2)*2
 	for port := start; port < last; port += 2 {
 		if free(port) && free(port+1) {
-			return port
+			return fmt.Sprintf("127.0.0.1:%d", port)
 		}
 	}
 	t.Fatal("no two free ports for vpcd")
-	return 0
+	return ""
 }
 
 func free(port int) bool {

@@ -76,7 +76,8 @@ func (s *Service) checkConfig() service.Finding {
 	case listens && s.config.VpcdListen:
 		f.Advice = "This vpcd listens: run ghostaux without --smartcard-vpcd-listen."
 	case !listens && !s.config.VpcdListen:
-		f.Advice = fmt.Sprintf("This vpcd connects to us: run ghostaux with --smartcard-vpcd-listen --smartcard-vpcd-addr %s:%d.", host, port)
+		f.Advice = fmt.Sprintf("Write DEVICENAME /dev/null:0x8C7B and start pcscd again, or run ghostaux with --smartcard-vpcd-listen "+
+			"--smartcard-vpcd-addr %s:%d (not with Debian 12's vpcd, whose pcscd ends when the card is removed).", host, port)
 	case strconv.Itoa(port) != want:
 		f.Advice = fmt.Sprintf("Run ghostaux with --smartcard-vpcd-addr 127.0.0.1:%d, or change DEVICENAME.", port)
 	default:

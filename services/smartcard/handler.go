@@ -70,8 +70,11 @@ func (a *agent) serve(b *bridge) {
 		return
 	}
 	group.Go(func() error {
-		defer a.cut() // ends read
-		return a.out.run(groupCtx)
+		err := a.out.run(groupCtx)
+		if ctx.Err() == nil { // otherwise close tells the agent why
+			a.cut() // ends read
+		}
+		return err
 	})
 	group.Go(func() error {
 		a.read(b)

@@ -16,7 +16,7 @@ func (m *machine) Packet(now time.Time, b []byte) []action {
 	case err == ErrLong && m.request.command == Transmit:
 		m.note(now, troubleLong)
 		m.request.answers++
-		m.pollAt = now.Add(max(m.timing.poll, staleStatus))
+		m.pollAt = now.Add(m.afterUse())
 		m.answered(now)
 		m.settleAPDU(wrongLength[:])
 		m.succeed(now)
@@ -111,7 +111,7 @@ func (m *machine) take(now time.Time, p Packet) {
 		case Initialize:
 			m.initialized, m.pollAt = true, now
 		case PowerOff:
-			m.pollAt = now.Add(max(m.timing.poll, staleStatus))
+			m.pollAt = now.Add(m.afterUse())
 		}
 		m.answered(now)
 		m.succeed(now)
@@ -141,7 +141,7 @@ func (m *machine) decideStatus(now time.Time) {
 	m.answered(now)
 	switch {
 	case !m.doubtUntil.IsZero():
-	case atr == nil && m.atr != nil && now.Before(m.powerOffAt.Add(staleStatus)):
+	case atr == nil && m.atr != nil && !m.agent && now.Before(m.powerOffAt.Add(staleStatus)):
 		m.pollAt = m.powerOffAt.Add(staleStatus) // not a removal, unless it says so again
 	case !bytes.Equal(atr, m.atr):
 		m.loseCard()
@@ -156,7 +156,7 @@ func (m *machine) decideStatus(now time.Time) {
 
 // takeResponse gives vpcd the answer that it waits for.
 func (m *machine) takeResponse(now time.Time, p Packet) {
-	m.pollAt = now.Add(max(m.timing.poll, staleStatus))
+	m.pollAt = now.Add(m.afterUse())
 	m.answered(now)
 	switch {
 	case p.Command == Ack:
@@ -170,6 +170,14 @@ func (m *machine) takeResponse(now time.Time, p Packet) {
 		m.settleAPDU(noDiagnosis[:])
 	}
 	m.succeed(now)
+}
+
+// afterUse is how long after the card was used its far end has news of it.
+func (m *machine) afterUse() time.Duration {
+	if m.agent {
+		return m.timing.poll
+	}
+	return max(m.timing.poll, staleStatus)
 }
 
 // answered ends the request, and waits for the others that answer it too.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"strconv"
 	"time"
 )
 
@@ -30,8 +31,31 @@ func (d dialer) open(ctx context.Context) (net.Conn, error) {
 }
 
 // acceptor waits for a vpcd that connects (DEVICENAME HOST:PORT). vpcd tries again at every look for a card, so a connection
-// that comes while there is no card is closed, which vpcd understands as an empty reader.
+// that comes while there is no card is closed, which vpcd understands as an empty reader. (Debian 12's vpcd, 0.8, does not:
+// its pcscd ends with "bit out of range" as soon as such a connection closes. Use the other mode there.) Its second slot
+// connects to the next port, and when nobody listens there vpcd goes on with a file descriptor that it has closed: so that
+// is accepted, and always empty.
 type acceptor struct{ conns chan net.Conn }
+
+// listen opens the ports of both slots.
+func listen(addr string) (first, second net.Listener, err error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, nil, err
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		return nil, nil, err
+	}
+	if first, err = net.Listen("tcp", addr); err != nil {
+		return nil, nil, err
+	}
+	if second, err = net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(number+1))); err != nil {
+		_ = first.Close()
+		return nil, nil, err
+	}
+	return first, second, nil
+}
 
 func (a acceptor) open(ctx context.Context) (net.Conn, error) {
 	select {
@@ -42,7 +66,7 @@ func (a acceptor) open(ctx context.Context) (net.Conn, error) {
 	}
 }
 
-// run accepts until ctx ends.
+// run accepts until ctx ends. A nil channel takes no connection.
 func (a acceptor) run(ctx context.Context, listener net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { _ = listener.Close() })
 	defer stop()

@@ -134,14 +134,15 @@ func (s *Service) open(b *bridge) (closeAll func(), err error) {
 		b.group.Go(func() error { return b.tend(link) })
 	}
 	if s.config.VpcdListen {
-		listener, err := net.Listen("tcp", s.config.VpcdAddr)
+		first, second, err := listen(s.config.VpcdAddr)
 		if err != nil {
 			closeAll()
 			return nil, fmt.Errorf("listen for vpcd: %w", err)
 		}
 		a := acceptor{make(chan net.Conn)}
 		b.readers = a
-		b.group.Go(func() error { return a.run(b.ctx, listener) })
+		b.group.Go(func() error { return a.run(b.ctx, first) })
+		b.group.Go(func() error { return acceptor{}.run(b.ctx, second) })
 	}
 	return closeAll, nil
 }
