@@ -31,6 +31,7 @@ type Start struct {
 	Args []string // beside addresses on loopback, any port, for every service
 	Env  []string // beside HOME and PATH; the machine's own environment is not passed on
 	Dir  string   // where the binary is run; "" is a new directory
+	UID  int      // the user that runs it and owns its HOME; 0: the one of the test
 }
 
 // StartGhostaux runs the binary with the token Token, every listener on loopback on a port that the kernel chooses, until
@@ -54,6 +55,12 @@ func StartGhostauxWith(t testing.TB, s Start) *Ghostaux {
 		"GHOSTAUX_SMARTCARD_VPCD_ADDR=127.0.0.1:1", "PULSE_SERVER=unix:" + filepath.Join(g.Home, "no-pulse"),
 	}, s.Env...)
 	g.Cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if s.UID != 0 {
+		g.Cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(s.UID), Gid: uint32(s.UID)}
+		if err := os.Chown(g.Home, s.UID, s.UID); err != nil {
+			t.Fatal(err)
+		}
+	}
 	stderr, err := g.Cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -24,7 +24,8 @@ type body struct {
 	ctx     context.Context
 	limiter *rate.Limiter // nil: no limit
 
-	moved time.Time // the deadline; only Read uses it
+	moved   time.Time // the deadline; only the request's own goroutine uses it
+	started bool      // something was read, so that a client that waited for our word sends
 
 	mu      sync.Mutex // guards the following fields
 	stopped bool
@@ -41,6 +42,7 @@ func (b *body) Read(p []byte) (int, error) {
 		b.moved = now
 		b.deadline(now.Add(idleMax))
 	}
+	b.started = true
 	n, err := b.src.Read(p)
 	if b.limiter != nil && n > 0 {
 		if wait := b.limiter.WaitN(b.ctx, n); wait != nil && err == nil {
@@ -49,6 +51,9 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// Close closes nothing: the server closes what it opened.
+func (b *body) Close() error { return nil }
 
 func (b *body) deadline(t time.Time) {
 	b.mu.Lock()

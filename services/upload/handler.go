@@ -136,18 +136,21 @@ func wantsJSON(r *http.Request) bool {
 }
 
 // reply sends the answer at once, and then takes what the client is still sending.
-func (s *Service) reply(w http.ResponseWriter, r *http.Request, status int, kind string, body []byte) {
+func (s *Service) reply(w http.ResponseWriter, r *http.Request, status int, kind string, content []byte) {
 	h := w.Header()
 	h.Set("Content-Type", kind)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Content-Length", strconv.Itoa(len(content)))
 	h.Set("X-Content-Type-Options", "nosniff")
-	waits := r.Header.Get("Expect") != "" // for our word to send: then nothing is on the way
+	src, waits := io.Reader(r.Body), r.Header.Get("Expect") != "" // for our word to send: then nothing is on the way
+	if b, ok := r.Body.(*body); ok {
+		src, waits = b.src, waits && !b.started
+	}
 	if r.ContentLength == 0 || waits || h.Get("Connection") == "close" {
 		if waits && status >= 400 {
 			h.Set("Connection", "close")
 		}
 		w.WriteHeader(status)
-		_, _ = w.Write(body)
+		_, _ = w.Write(content)
 		return
 	}
 	if r.ContentLength < 0 || r.ContentLength > drainMax {
@@ -156,9 +159,9 @@ func (s *Service) reply(w http.ResponseWriter, r *http.Request, status int, kind
 	rc := http.NewResponseController(w)
 	_ = rc.EnableFullDuplex() // HTTP/1 would otherwise read first and answer then
 	w.WriteHeader(status)
-	_, _ = w.Write(body)
+	_, _ = w.Write(content)
 	_ = rc.Flush()
 	_ = rc.SetReadDeadline(time.Now().Add(drainTime))
-	_, _ = io.CopyN(io.Discard, r.Body, drainMax)
+	_, _ = io.CopyN(io.Discard, src, drainMax)
 	_ = rc.SetReadDeadline(time.Time{})
 }

@@ -19,6 +19,7 @@ func (s *Service) upload(w http.ResponseWriter, r *http.Request) {
 	}
 	b := newBody(w, r, s.limiter)
 	defer b.close()
+	r.Body = b // reply looks at it
 	buf := s.buffers.Get().(*[formBuffer]byte)
 	defer s.buffers.Put(buf)
 	f, err := newForm(b, r.Header.Get("Content-Type"), buf[:])

@@ -201,6 +201,7 @@ func (s *Service) tusWrite(w http.ResponseWriter, r *http.Request, t tusWrite) (
 	}
 	b := newBody(w, r, s.limiter)
 	defer b.close()
+	r.Body = b // reply looks at it
 	to, err := t.store.begin(t.part.spec, t.offset, true, b.stop)
 	if errors.Is(err, errFinished) && t.offset == t.part.total {
 		return t.offset, nil
