@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -67,8 +68,9 @@ type Auth struct {
 
 // verifier knows the credentials of one source.
 type verifier interface {
-	// verify returns the identity of a whole credential "user:password".
-	verify(credential []byte) (Identity, bool)
+	// verify returns the identity of a whole credential "user:password", or why there is none: Wrong, or TooMany
+	// when it could not be checked now.
+	verify(ctx context.Context, credential []byte) (Identity, Reason, bool)
 	// key changes when the credentials do; sessions are signed with it.
 	key() []byte
 }
@@ -172,12 +174,12 @@ func newToken(credential string) *token {
 	return &token{sum: sha256.Sum256([]byte(credential)), user: user}
 }
 
-func (t *token) verify(credential []byte) (Identity, bool) {
+func (t *token) verify(_ context.Context, credential []byte) (Identity, Reason, bool) {
 	sum := sha256.Sum256(credential)
 	if !hmac.Equal(sum[:], t.sum[:]) {
-		return Identity{}, false
+		return Identity{}, Wrong, false
 	}
-	return Identity{User: t.user, Role: Owner}, true
+	return Identity{User: t.user, Role: Owner}, 0, true
 }
 
 func (t *token) key() []byte { return t.sum[:] }
@@ -213,10 +215,9 @@ func (a *Auth) Verify(r *http.Request, credential []byte) (Identity, Reason, boo
 	if !a.throttle.allowed(addr) {
 		return Identity{}, TooMany, false
 	}
-	id, ok := a.verifier.verify(credential)
-	if !ok {
+	id, why, ok := a.verifier.verify(r.Context(), credential)
+	if why == Wrong && !ok {
 		a.throttle.failed(addr)
-		return Identity{}, Wrong, false
 	}
-	return id, 0, true
+	return id, why, ok
 }

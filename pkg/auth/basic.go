@@ -2,8 +2,8 @@ package auth
 
 import (
 	"encoding/base64"
-	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 )
 
@@ -21,11 +21,17 @@ func basic(r *http.Request) ([]byte, bool) {
 	return credential, true
 }
 
-// remoteHost is the address that a request came from. X-Forwarded-For is not believed: anybody can write it.
+// remoteHost is the address that a request came from; of IPv6 the network, since one machine has all addresses of its
+// /64. X-Forwarded-For is not believed: anybody can write it.
 func remoteHost(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr
 	}
-	return host
+	addr := peer.Addr().Unmap()
+	if addr.Is4() {
+		return addr.String()
+	}
+	network, _ := addr.WithZone("").Prefix(64) // cannot fail: it is IPv6
+	return network.String()
 }

@@ -51,7 +51,8 @@ const (
 // Conn is one accepted WebSocket. Read belongs to one goroutine; all else may be called from any.
 type Conn struct {
 	ws      *websocket.Conn
-	net     net.Conn        // below the WebSocket; closing it ends every read and write at once
+	net     net.Conn        // below the WebSocket
+	tcp     net.Conn        // below TLS, or net itself; closing it ends every read and write at once
 	raw     syscall.RawConn // nil when the transport has none
 	sockets *Sockets
 	opts    Options
@@ -102,14 +103,15 @@ func (c *Conn) Close(code Code, reason string) {
 	if len(reason) > maxCloseReason {
 		reason = cutUTF8(reason, maxCloseReason)
 	}
-	force := time.AfterFunc(closeWait, func() { _ = c.net.Close() })
+	force := time.AfterFunc(closeWait, c.Cut)
 	defer force.Stop()
 	c.endFrames()
 	_ = c.ws.Close(code, reason)
 }
 
-// Cut closes without a word; a blocked Write or Read returns.
-func (c *Conn) Cut() { _ = c.net.Close() }
+// Cut closes without a word; a blocked Write or Read returns. It passes TLS by, whose Close would first wait up to 5 s
+// for a peer that reads nothing to take its farewell.
+func (c *Conn) Cut() { _ = c.tcp.Close() }
 
 // Release closes what is still open and waits until nothing of the socket is running. Every accepted
 // Conn is released exactly by its handler, when its own goroutines have ended.
@@ -119,7 +121,7 @@ func (c *Conn) Release() {
 		c.ended = true
 		c.timer.Stop()
 		c.mu.Unlock()
-		_ = c.net.Close()
+		c.Cut()
 		_ = c.ws.CloseNow()
 		c.pinging.Wait()
 		c.sockets.remove(c)

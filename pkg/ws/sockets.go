@@ -101,6 +101,7 @@ func (s *Sockets) Accept(w http.ResponseWriter, r *http.Request, o Options) (*Co
 	}
 	conn.SetReadLimit(c.opts.ReadLimit)
 	c.ws = conn
+	c.tcp = belowTLS(c.net)
 	c.raw = rawConn(c.net)
 	c.setSendBuffer()
 	c.heard.Store(time.Now().UnixNano())
@@ -214,12 +215,17 @@ func (s *Sockets) signalEmpty() {
 	}
 }
 
-// rawConn finds the kernel's socket below TLS.
-func rawConn(c net.Conn) syscall.RawConn {
+// belowTLS is the connection that TLS runs on, or c itself without TLS.
+func belowTLS(c net.Conn) net.Conn {
 	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
-		c = t.NetConn()
+		return t.NetConn()
 	}
-	sc, ok := c.(syscall.Conn)
+	return c
+}
+
+// rawConn finds the kernel's socket.
+func rawConn(c net.Conn) syscall.RawConn {
+	sc, ok := belowTLS(c).(syscall.Conn)
 	if !ok {
 		return nil
 	}

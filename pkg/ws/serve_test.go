@@ -1,0 +1,178 @@
+package ws_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"ghostaux/pkg/auth"
+	"ghostaux/pkg/service"
+	"ghostaux/pkg/testkit"
+	"ghostaux/pkg/ws"
+)
+
+// accepting is a handler that gives every socket to handle and releases it.
+func accepting(s *ws.Sockets, o ws.Options, handle func(c *ws.Conn)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := s.Accept(w, r, o)
+		if err != nil {
+			return
+		}
+		defer c.Release()
+		handle(c)
+	})
+}
+
+// serve serves on loopback with TLS. At the end of the test no socket may be left.
+func serve(t *testing.T, o ws.Options, handle func(c *ws.Conn)) (*ws.Sockets, *httptest.Server) {
+	t.Helper()
+	s := ws.NewSockets(prometheus.NewRegistry())
+	srv := testkit.Serve(t, service.Endpoint{Guard: auth.Open, Handler: accepting(s, o, handle)})
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if left := s.Drain(ctx); left != 0 {
+			t.Errorf("%d sockets are left", left)
+		}
+	})
+	return s, srv
+}
+
+// readAll is a handler that waits for the peer's end.
+func readAll(c *ws.Conn) {
+	buf := make([]byte, 0, 1024)
+	for {
+		_, msg, err := c.Read(buf)
+		if err != nil {
+			return
+		}
+		buf = msg
+	}
+}
+
+// upgrade does the peer's half of the handshake by hand, and no more.
+func upgrade(t *testing.T, conn net.Conn) {
+	t.Helper()
+	_, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReaderSize(oneByte{conn}, 16), nil)
+	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("upgrade: %v, %v", resp, err)
+	}
+}
+
+// oneByte reads single bytes, so that nothing behind the answer's head is taken.
+type oneByte struct{ net.Conn }
+
+func (o oneByte) Read(b []byte) (int, error) { return o.Conn.Read(b[:1]) }
+
+// rawPeer is a peer on TLS of whose bytes the test decides.
+func rawPeer(t *testing.T, srv *httptest.Server) *tls.Conn {
+	t.Helper()
+	conn, err := tls.Dial("tcp", strings.TrimPrefix(srv.URL, "https://"), &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.NetConn().Close() })
+	upgrade(t, conn)
+	return conn
+}
+
+// pipes is a server whose connections are pipes without any buffer, for tests in synctest's time.
+type pipes struct {
+	sockets *ws.Sockets
+	metrics *prometheus.Registry
+	conns   chan net.Conn
+	closed  chan struct{}
+	once    sync.Once
+}
+
+func servePipes(t *testing.T, o ws.Options, config *tls.Config, handle func(c *ws.Conn)) *pipes {
+	t.Helper()
+	p := &pipes{metrics: prometheus.NewRegistry(), conns: make(chan net.Conn), closed: make(chan struct{})}
+	p.sockets = ws.NewSockets(p.metrics)
+	srv := &http.Server{
+		Handler: accepting(p.sockets, o, handle), ConnContext: ws.ConnContext, ErrorLog: log.New(io.Discard, "", 0),
+	}
+	var l net.Listener = p
+	if config != nil {
+		l = tls.NewListener(p, config)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = srv.Serve(l)
+	}()
+	t.Cleanup(func() {
+		_ = srv.Close()
+		<-done
+	})
+	return p
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, errors.New("closed")
+	}
+}
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
+
+func (p *pipes) connect(t *testing.T) net.Conn {
+	near, far := net.Pipe()
+	p.conns <- far
+	t.Cleanup(func() { _ = near.Close() })
+	return near
+}
+
+// dial is a well-behaved peer.
+func (p *pipes) dial(t *testing.T) *websocket.Conn {
+	t.Helper()
+	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return p.connect(t), nil }}
+	conn, _, err := websocket.Dial(t.Context(), "ws://pipe/", &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.CloseNow() })
+	return conn
+}
+
+func (p *pipes) count(t *testing.T, name string) float64 {
+	t.Helper()
+	families, err := p.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			m := f.GetMetric()[0]
+			return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	t.Fatalf("no metric %s", name)
+	return 0
+}
