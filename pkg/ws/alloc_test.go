@@ -18,7 +18,7 @@ func TestNoAllocations(t *testing.T) {
 		<-done
 	})
 	defer close(done)
-	peer := rawPeer(t, srv)
+	peer := rawPeer(t, srv, "")
 	c := <-conns
 	go func() { _, _ = io.CopyBuffer(io.Discard, struct{ io.Reader }{peer.NetConn()}, make([]byte, 4096)) }()
 	msg := make([]byte, 200)

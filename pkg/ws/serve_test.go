@@ -13,14 +13,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/coder/websocket"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"ghostaux/pkg/auth"
-	"ghostaux/pkg/service"
-	"ghostaux/pkg/testkit"
 	"ghostaux/pkg/ws"
 )
 
@@ -36,38 +32,11 @@ func accepting(s *ws.Sockets, o ws.Options, handle func(c *ws.Conn)) http.Handle
 	})
 }
 
-// serve serves on loopback with TLS. At the end of the test no socket may be left.
-func serve(t *testing.T, o ws.Options, handle func(c *ws.Conn)) (*ws.Sockets, *httptest.Server) {
-	t.Helper()
-	s := ws.NewSockets(prometheus.NewRegistry())
-	srv := testkit.Serve(t, service.Endpoint{Guard: auth.Open, Handler: accepting(s, o, handle)})
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		defer cancel()
-		if left := s.Drain(ctx); left != 0 {
-			t.Errorf("%d sockets are left", left)
-		}
-	})
-	return s, srv
-}
-
-// readAll is a handler that waits for the peer's end.
-func readAll(c *ws.Conn) {
-	buf := make([]byte, 0, 1024)
-	for {
-		_, msg, err := c.Read(buf)
-		if err != nil {
-			return
-		}
-		buf = msg
-	}
-}
-
-// upgrade does the peer's half of the handshake by hand, and no more.
-func upgrade(t *testing.T, conn net.Conn) {
+// upgrade does the peer's half of the handshake by hand, with more lines in its head, and returns the answer's.
+func upgrade(t *testing.T, conn net.Conn, lines string) http.Header {
 	t.Helper()
 	_, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"+lines+"\r\n")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,6 +44,7 @@ func upgrade(t *testing.T, conn net.Conn) {
 	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
 		t.Fatalf("upgrade: %v, %v", resp, err)
 	}
+	return resp.Header
 }
 
 // oneByte reads single bytes, so that nothing behind the answer's head is taken.
@@ -82,16 +52,20 @@ type oneByte struct{ net.Conn }
 
 func (o oneByte) Read(b []byte) (int, error) { return o.Conn.Read(b[:1]) }
 
-// rawPeer is a peer on TLS of whose bytes the test decides.
-func rawPeer(t *testing.T, srv *httptest.Server) *tls.Conn {
+// peer is one on TLS of whose bytes the test decides.
+type peer struct {
+	*tls.Conn
+	answer http.Header // to its upgrade
+}
+
+func rawPeer(t *testing.T, srv *httptest.Server, lines string) peer {
 	t.Helper()
 	conn, err := tls.Dial("tcp", strings.TrimPrefix(srv.URL, "https://"), &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.NetConn().Close() })
-	upgrade(t, conn)
-	return conn
+	return peer{conn, upgrade(t, conn, lines)}
 }
 
 // pipes is a server whose connections are pipes without any buffer, for tests in synctest's time.

@@ -47,7 +47,7 @@ func TestVanishedPeerIsCut(t *testing.T) {
 		})
 		start := time.Now()
 		conn := p.connect(t)
-		upgrade(t, conn)
+		upgrade(t, conn, "")
 		go func() { _, _ = io.Copy(io.Discard, conn) }()
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
@@ -74,7 +74,7 @@ func TestSlowPeerIsNotCut(t *testing.T) {
 			<-reading
 		})
 		conn := p.connect(t)
-		upgrade(t, conn)
+		upgrade(t, conn, "")
 		time.Sleep(40 * time.Second)
 		if _, err := io.ReadFull(conn, make([]byte, 1004)); err != nil {
 			t.Errorf("the message is lost: %v", err)
@@ -110,7 +110,7 @@ func TestBlockedWriterEnds(t *testing.T) {
 					}
 					took <- time.Since(start)
 				})
-				upgrade(t, p.connect(t))
+				upgrade(t, p.connect(t), "")
 				if d := <-took; d > e.took {
 					t.Errorf("it took %v, want at most %v", d, e.took)
 				}
@@ -131,7 +131,7 @@ func TestBlockedFramesEnd(t *testing.T) {
 			t.Error("a frame was sent after the end")
 		}
 	})
-	if _, err := rawPeer(t, srv).Read(make([]byte, 1)); err != nil {
+	if _, err := rawPeer(t, srv, "").Read(make([]byte, 1)); err != nil {
 		t.Error(err)
 	}
 	close(begun)
@@ -153,7 +153,7 @@ func TestCutDoesNotWaitForTLS(t *testing.T) {
 			took <- time.Since(start)
 		})
 		conn := tls.Client(p.connect(t), &tls.Config{InsecureSkipVerify: true})
-		upgrade(t, conn)
+		upgrade(t, conn, "")
 		if cut, release := <-took, <-took; cut != 0 || release != 0 {
 			t.Errorf("Cut took %v, with Release %v", cut, release)
 		}
@@ -162,7 +162,7 @@ func TestCutDoesNotWaitForTLS(t *testing.T) {
 }
 
 // At a stop those who listen learn it, and those who do not are cut.
-func TestDrain(t *testing.T) {
+func TestDrainWaitsForNobody(t *testing.T) {
 	config := certificate(t)
 	synctest.Test(t, func(t *testing.T) {
 		p := servePipes(t, ws.Options{}, config, readAll)
@@ -175,7 +175,7 @@ func TestDrain(t *testing.T) {
 			}()
 		}
 		for range 3 {
-			upgrade(t, tls.Client(p.connect(t), &tls.Config{InsecureSkipVerify: true})) // reads nothing from now on
+			upgrade(t, tls.Client(p.connect(t), &tls.Config{InsecureSkipVerify: true}), "") // reads nothing from now on
 		}
 		synctest.Wait()
 		start := time.Now()
@@ -205,7 +205,7 @@ func TestDrainCountsHandlersThatHang(t *testing.T) {
 		release := make(chan struct{})
 		p := servePipes(t, ws.Options{}, nil, func(*ws.Conn) { <-release })
 		for range 2 {
-			upgrade(t, p.connect(t))
+			upgrade(t, p.connect(t), "")
 		}
 		synctest.Wait()
 		limit, cancel := context.WithTimeout(t.Context(), 5*time.Second)
