@@ -20,18 +20,19 @@ import (
 	"ghostaux/pkg/ws"
 )
 
-// serve accepts sockets with the options and gives each to handle.
+// serve accepts sockets with the options and gives each to handle. At the end of the test no socket may be left.
 func serve(t testing.TB, o ws.Options, handle func(*ws.Conn)) (*ws.Sockets, *httptest.Server) {
 	t.Helper()
 	s := ws.NewSockets(prometheus.NewRegistry())
-	return s, testkit.Serve(t, service.Endpoint{Guard: auth.Open, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := s.Accept(w, r, o)
-		if err != nil {
-			return
+	srv := testkit.Serve(t, service.Endpoint{Guard: auth.Open, Handler: accepting(s, o, handle)})
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if left := s.Drain(ctx); left != 0 {
+			t.Errorf("%d sockets are left", left)
 		}
-		defer c.Release()
-		handle(c)
-	})})
+	})
+	return s, srv
 }
 
 // readAll reads until the socket is closed.
@@ -109,8 +110,13 @@ func TestReadLimit(t *testing.T) {
 
 // Frames that are made once for many peers arrive like others, pings of both kinds between them.
 func TestFrames(t *testing.T) {
-	pongs := make(chan string, 1)
-	_, srv := serve(t, ws.Options{OnPongData: func(p []byte) { pongs <- string(p) }, PingEvery: time.Millisecond}, func(c *ws.Conn) {
+	marked := make(chan struct{})
+	onPong := func(p []byte) {
+		if string(p) == "mark" {
+			close(marked)
+		}
+	}
+	_, srv := serve(t, ws.Options{OnPongData: onPong, PingEvery: 20 * time.Millisecond}, func(c *ws.Conn) {
 		var reading sync.WaitGroup
 		reading.Go(func() { readAll(c) })
 		defer reading.Wait()
@@ -129,11 +135,7 @@ func TestFrames(t *testing.T) {
 		}
 	}
 	go func() { _, _, _ = c.Read(context.Background()) }() // answers the ping
-	for mark := range pongs {
-		if mark == "mark" {
-			break
-		}
-	}
+	<-marked
 	_ = c.CloseNow()
 }
 
