@@ -36,7 +36,11 @@ type rig struct {
 
 func newRig(t testing.TB, c Config) *rig {
 	t.Helper()
-	s, err := New(c, testkit.Env(t))
+	env := testkit.Env(t)
+	t.Cleanup(func() { // hijacked connections outlive their server
+		testkit.Eventually(t, 10*time.Second, "sockets released", func() bool { return env.Sockets.Len() == 0 })
+	})
+	s, err := New(c, env)
 	if err != nil {
 		t.Fatal(err)
 	}

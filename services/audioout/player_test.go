@@ -1,0 +1,371 @@
+package audioout
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"ghostaux/pkg/testkit"
+)
+
+// paced sends frames with rising time stamps, one every interval, until stop is closed.
+func paced(w io.Writer, interval time.Duration, stop <-chan struct{}) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for i := 0; ; i++ {
+		frame := append(audioPacket(0x100, ticks(90000+i*2351)), tsPacket(0x100, false, make([]byte, 180))...)
+		frame = append(frame, tsPacket(0x100, false, make([]byte, 180))...)
+		select {
+		case <-stop:
+			return
+		case <-tick.C:
+			if _, err := w.Write(frame); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// onAirPaced is a publisher that sends a frame of 26 ms every interval until the test ends.
+func (r *rig) onAirPaced(t testing.TB, interval time.Duration) {
+	t.Helper()
+	air, _ := r.onAir(t)
+	stop := make(chan struct{})
+	var sending sync.WaitGroup
+	sending.Go(func() { paced(air, interval, stop) })
+	t.Cleanup(func() {
+		close(stop)
+		air.CloseWithError(io.ErrClosedPipe)
+		sending.Wait()
+	})
+}
+
+// stampOf is the time in a message.
+func stampOf(t testing.TB, msg []byte) time.Duration {
+	t.Helper()
+	payload, _, _ := split(msg[:packetSize])
+	pts, ok := audioPTS(payload)
+	if !ok {
+		return 0 // begins with tables
+	}
+	return time.Duration(pts) * time.Second / 90000
+}
+
+const frameSound = 2351 * time.Second / 90000
+
+func TestStalledPlayerHearsLittleOfThePast(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name     string
+		read     int // messages before the stall
+		interval time.Duration
+		stall    time.Duration
+	}{
+		{"twenty times as fast as real time", 30, frameSound / 20, 3 * time.Second}, // a minute of sound
+		{"that never read", 0, frameSound / 20, 3 * time.Second},
+		{"in real time", 30, frameSound, 4 * time.Second},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, testConfig())
+			conn := testkit.Dial(t, r.players.URL)
+			r.waitPlayers(t, 1)
+			r.onAirPaced(t, c.interval)
+			for range c.read {
+				readMessage(t, conn)
+			}
+			time.Sleep(c.stall) // the stall is what is tested
+			live := r.newestSound(t)
+			var stale time.Duration
+			for {
+				at := stampOf(t, readMessage(t, conn)) - time.Second
+				if at >= live {
+					break
+				}
+				stale += frameSound
+			}
+			t.Logf("%v of sound went by, %v of it is heard", live.Round(time.Millisecond), stale.Round(time.Millisecond))
+			if stale > time.Second {
+				t.Errorf("%v of stale sound, want at most 1 s", stale)
+			}
+			if r.stream.all()[0].report().DroppedPackets == 0 {
+				t.Error("nothing is counted as dropped")
+			}
+		})
+	}
+}
+
+// newestSound is how much sound has been published.
+func (r *rig) newestSound(t testing.TB) time.Duration {
+	t.Helper()
+	m := r.stream.ring.newest()
+	if m == nil {
+		t.Fatal("nothing was published")
+	}
+	return m.at
+}
+
+func readMessage(t testing.TB, conn *websocket.Conn) []byte {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	_, b, err := conn.Read(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestStalledPlayerFillsNoBuffers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, testConfig())
+	conn := testkit.Dial(t, r.players.URL)
+	r.waitPlayers(t, 1)
+	air, _ := r.onAir(t)
+	burst := tsStream(100)
+	write(t, air, burst)
+	readMessage(t, conn)
+	for range 1000 { // 57 MB
+		write(t, air, burst)
+	}
+	ring := &r.stream.ring
+	ring.mu.Lock()
+	kept := ring.bytes
+	ring.mu.Unlock()
+	queued := socketQueues(t, r.stream.all()[0].addr)
+	t.Logf("%d KiB in socket buffers of both ends, %d KiB in the ring", queued>>10, kept>>10)
+	if queued > 256<<10 {
+		t.Errorf("%d bytes are queued for a player that does not read", queued)
+	}
+	if kept > ringBytes {
+		t.Errorf("the ring has %d bytes", kept)
+	}
+	for range 3 { // it is served again at once
+		readMessage(t, conn)
+	}
+}
+
+// socketQueues is what the kernel holds for the TCP connection with this client, both ways and at both ends, proc_net_tcp.
+func socketQueues(t testing.TB, client string) int {
+	t.Helper()
+	_, port, err := net.SplitHostPort(client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var number int
+	if _, err := fmt.Sscan(port, &number); err != nil {
+		t.Fatal(err)
+	}
+	table, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := 0
+	for line := range strings.Lines(string(table)) {
+		fields := strings.Fields(line)
+		if !strings.Contains(fields[1]+" "+fields[2]+" ", fmt.Sprintf(":%04X ", number)) {
+			continue
+		}
+		var tx, rx int
+		if _, err := fmt.Sscanf(fields[4], "%x:%x", &tx, &rx); err != nil {
+			t.Fatal(err)
+		}
+		sum += tx + rx
+	}
+	return sum
+}
+
+// slowPath is a TCP proxy to the server whose deliveries due puts off.
+func slowPath(t testing.TB, server string, due func(time.Time) time.Time) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	t.Cleanup(func() {
+		_ = l.Close()
+		running.Wait()
+	})
+	running.Go(func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", server)
+			if err != nil {
+				_ = near.Close()
+				return
+			}
+			running.Go(func() { carry(near, far, due) })
+			running.Go(func() { carry(far, near, due) })
+		}
+	})
+	return "https://" + l.Addr().String()
+}
+
+func carry(from, to net.Conn, due func(time.Time) time.Time) {
+	type parcel struct {
+		data []byte
+		due  time.Time
+	}
+	parcels := make(chan parcel, 4096)
+	go func() {
+		defer close(parcels)
+		for {
+			b := make([]byte, 16<<10)
+			n, err := from.Read(b)
+			if err != nil {
+				return
+			}
+			parcels <- parcel{b[:n], due(time.Now())}
+		}
+	}()
+	for p := range parcels {
+		time.Sleep(time.Until(p.due))
+		if _, err := to.Write(p.data); err != nil {
+			break
+		}
+	}
+	_, _ = from.Close(), to.Close()
+	for range parcels {
+	}
+}
+
+func TestUnevenPathsLoseNothing(t *testing.T) {
+	t.Parallel()
+	late := func(d time.Duration) func(time.Time) time.Time {
+		return func(now time.Time) time.Time { return now.Add(d) }
+	}
+	bursts := func(d time.Duration) func(time.Time) time.Time {
+		return func(now time.Time) time.Time { return now.Truncate(d).Add(d) }
+	}
+	for _, c := range []struct {
+		name   string
+		maxLag time.Duration
+		due    func(time.Time) time.Time
+		drops  bool
+	}{
+		{"bursts of 200 ms", 500 * time.Millisecond, bursts(200 * time.Millisecond), false},
+		{"round trip of 300 ms", 500 * time.Millisecond, late(150 * time.Millisecond), false},
+		{"bursts of 200 ms with a max-lag of 100 ms", 100 * time.Millisecond, bursts(200 * time.Millisecond), true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			config := testConfig()
+			config.MaxLag = c.maxLag
+			r := newRig(t, config)
+			conn := testkit.Dial(t, slowPath(t, strings.TrimPrefix(r.players.URL, "https://"), c.due))
+			r.waitPlayers(t, 1)
+			r.onAirPaced(t, frameSound)
+			before, holes := time.Duration(0), 0
+			for range 110 {
+				at := stampOf(t, readMessage(t, conn))
+				if before > 0 && at-before > frameSound+time.Millisecond {
+					holes++
+				}
+				before = at
+			}
+			report := r.stream.all()[0].report()
+			t.Logf("%d holes; %+v", holes, report)
+			if c.drops != (report.DroppedPackets > 0) || c.drops != (holes > 0) {
+				t.Errorf("%d holes, %d packets dropped", holes, report.DroppedPackets)
+			}
+		})
+	}
+}
+
+func TestPlayerThatOnlyPongsStays(t *testing.T) {
+	r := newRig(t, testConfig())
+	conn := testkit.Dial(t, r.players.URL)
+	r.waitPlayers(t, 1)
+	p := r.stream.all()[0]
+	r.onAirPaced(t, frameSound/20)
+	testkit.Eventually(t, 10*time.Second, "the player is held", func() bool { return p.flight.hold() && p.lag() > time.Second })
+	p.flight.pong([]byte("unasked"))                         // a heartbeat of the peer's own
+	p.flight.pong(binary.BigEndian.AppendUint64(nil, 1<<40)) // a number never asked
+	if !p.flight.hold() {
+		t.Error("pongs that answer nothing release the player")
+	}
+	readMessage(t, conn)
+}
+
+func TestRingIsBounded(t *testing.T) {
+	r := ring{keep: time.Second}
+	now := time.Unix(0, 0)
+	for range 3 * ringSlots {
+		r.append(make([]byte, packetSize), time.Millisecond, now)
+	}
+	if n := r.next - r.tail; n != ringSlots {
+		t.Errorf("%d messages, want %d", n, ringSlots)
+	}
+	if !r.overrun(r.tail-1) || r.overrun(r.tail) {
+		t.Error("an overrun is not told from what is kept")
+	}
+	for range 1000 {
+		r.append(make([]byte, 87*packetSize), 0, now)
+	}
+	if r.bytes > ringBytes {
+		t.Errorf("%d bytes, want at most %d", r.bytes, ringBytes)
+	}
+	now = now.Add(time.Minute)
+	r.append(make([]byte, packetSize), time.Minute, now)
+	if n := r.next - r.tail; n != 1 {
+		t.Errorf("%d messages are kept, want the newest alone", n)
+	}
+	if m, newest := r.get(0); m != newest || m == nil {
+		t.Error("who is behind the ring is not put to the newest")
+	}
+	if m, _ := r.get(r.next); m != nil {
+		t.Error("a message that has not come yet")
+	}
+}
+
+var errTest = errors.New("test")
+
+// deaf is a sink that fails.
+type deaf struct{}
+
+func (deaf) first([]byte, *message) error { return errTest }
+func (deaf) send(*message, bool) error    { return errTest }
+
+func TestWriterEndsWithItsSink(t *testing.T) {
+	s, err := New(testConfig(), testkit.Env(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPlayer(s.stream, deaf{}, "test", "")
+	s.stream.join(p)
+	defer s.stream.leave(p)
+	s.stream.open().write(tsStream(1))
+	if err := p.write(); !errors.Is(err, errTest) {
+		t.Errorf("write: %v", err)
+	}
+}
+
+func BenchmarkPublishToHundredPlayers(b *testing.B) {
+	s, err := New(testConfig(), testkit.Env(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for range 100 {
+		s.stream.join(newPlayer(s.stream, deaf{}, "test", ""))
+	}
+	frame := tsStream(1)
+	pub := s.stream.open()
+	b.ReportAllocs()
+	for b.Loop() {
+		pub.write(frame)
+	}
+}
