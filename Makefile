@@ -26,7 +26,7 @@ console:
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory web/dist/index.html; \
 	else echo "npm is not here: building without the console"; fi
 
-web/dist/index.html: web/package.json web/package-lock.json web/build.mjs $(wildcard web/src/*)
+web/dist/index.html: web/package.json web/package-lock.json web/build.mjs $(wildcard web/src/* web/src/cards/*)
 	cd web && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm run --silent build
 
 test: packages console check integration

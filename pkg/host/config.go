@@ -11,6 +11,9 @@ import (
 type Config struct {
 	Addr   string `help:"Address of the front door, which has all services under one port; off closes it." default:":4900" env:"GHOSTAUX_ADDR"`
 	Prefix string `help:"Path before everything on the front door, such as /desk/7." placeholder:"/PATH" env:"GHOSTAUX_PREFIX"`
+
+	ConsoleHide []string `help:"Services that people may not use and the console does not show." placeholder:"SERVICE" env:"GHOSTAUX_CONSOLE_HIDE"`
+	ConsoleLock []string `help:"Services that people may not use; the console shows their state and that they are locked." placeholder:"SERVICE" env:"GHOSTAUX_CONSOLE_LOCK"`
 }
 
 // Validate names what cannot be served.

@@ -30,7 +30,7 @@ func (h *Host) frontDoor() (http.Handler, error) {
 			if !strings.HasPrefix(mount, "/") {
 				return nil, fmt.Errorf("service %s: mount %q is not a path", svc.Name(), ep.Mount)
 			}
-			handler := h.wrap(svc.Name(), ep.Guard(strip(h.opts.Config.Prefix+mount, ep.Handler)))
+			handler := h.wrap(svc.Name(), ep.Guard(h.permit(svc.Name(), strip(h.opts.Config.Prefix+mount, ep.Handler))))
 			r.Handle(mount, handler)
 			r.Handle(mount+"/*", handler)
 		}
@@ -38,6 +38,7 @@ func (h *Host) frontDoor() (http.Handler, error) {
 	look := h.opts.Auth.Require(auth.Viewer, nil)
 	own := func(g auth.Guard, f http.HandlerFunc) http.Handler { return h.wrap(FrontDoor, g(f)) }
 	r.Method(http.MethodGet, "/status", own(look, h.status))
+	r.Method(http.MethodGet, "/events", own(look, h.events))
 	r.Method(http.MethodGet, "/metrics", own(look, promhttp.HandlerFor(h.opts.Metrics, promhttp.HandlerOpts{}).ServeHTTP))
 	r.Method(http.MethodGet, "/healthz", own(auth.Open, healthz)) // probes have no credential, and learn nothing
 	r.Method(http.MethodGet, "/readyz", own(auth.Open, h.readyz))

@@ -55,6 +55,9 @@ func New(o Options) (*Host, error) {
 		}),
 	}
 	o.Metrics.MustRegister(h.requests, h.panics)
+	if err := h.checkControls(); err != nil {
+		return nil, err
+	}
 	taken := map[string]string{}
 	for _, svc := range o.Services {
 		for _, ep := range svc.Endpoints() {
@@ -88,9 +91,13 @@ func (h *Host) addEndpoint(name string, ep service.Endpoint, taken map[string]st
 		return fmt.Errorf("address %s is asked for twice, by %s and by %s", ep.Addr, other, name)
 	}
 	taken[ep.Addr] = name
+	handler := ep.Handler
+	if ep.Mount != "" { // others are for programs on this machine
+		handler = h.permit(name, handler)
+	}
 	h.listen(listenerOptions{
 		service: name, endpoint: ep.Name, addr: ep.Addr, plain: ep.Plain,
-		handler: h.wrap(name, ep.Guard(ep.Handler)),
+		handler: h.wrap(name, ep.Guard(handler)),
 	})
 	return nil
 }

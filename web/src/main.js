@@ -1,6 +1,76 @@
-// The console: the states of the services, and the desktop's sound.
-import { listenToSound } from "./sound.js";
-import { showServices } from "./services.js";
+// The console: a card for every service, and whether there is a connection.
+import { documentsCard } from "./cards/documents.js";
+import { filesCard } from "./cards/files.js";
+import { gamepadsCard } from "./cards/gamepads.js";
+import { microphoneCard } from "./cards/microphone.js";
+import { smartcardCard } from "./cards/smartcard.js";
+import { soundCard } from "./cards/sound.js";
+import { serveParent } from "./bridge.js";
+import { el, say } from "./dom.js";
+import { Ghostaux } from "./ghostaux.js";
+import { text } from "./text.js";
 
-listenToSound(document.getElementById("play"), document.getElementById("sound-state"));
-showServices(document.getElementById("services"));
+const MAKERS = {
+  audioout: soundCard,
+  audioin: microphoneCard,
+  upload: filesCard,
+  gamepad: gamepadsCard,
+  printer: documentsCard,
+  smartcard: smartcardCard,
+};
+
+const ghostaux = new Ghostaux();
+const { events } = ghostaux;
+const cards = new Map();
+const main = document.getElementById("cards");
+const link = document.getElementById("link");
+const nothing = el("p", { class: "note" });
+
+// show has a card for each service that this person may see.
+function show() {
+  showLink();
+  for (const [name, make] of Object.entries(MAKERS)) {
+    const service = events.service(name);
+    const wanted = service && service.state !== "off" && service.control !== "hidden";
+    if (!wanted) {
+      cards.get(name)?.element.remove();
+      continue;
+    }
+    if (!cards.has(name)) cards.set(name, make(ghostaux));
+    const card = cards.get(name);
+    if (!card.element.isConnected) place(name, card);
+    card.show();
+  }
+  if (!events.role) return;
+  if (!main.querySelector(".card")) say(nothing, text.nothing);
+  else say(nothing, events.role === "viewer" ? text.role.viewer : "");
+  nothing.hidden = nothing.textContent === "";
+  if (!nothing.isConnected) main.after(nothing);
+}
+
+// place keeps the order of MAKERS.
+function place(name, { element }) {
+  const names = Object.keys(MAKERS);
+  const later = names.slice(names.indexOf(name) + 1).map((next) => cards.get(next)?.element).find((next) => next?.isConnected);
+  main.insertBefore(element, later ?? null);
+}
+
+function showLink() {
+  document.documentElement.dataset.link = events.link;
+  if (events.link === "signedOut") {
+    if (!link.querySelector("a")) link.replaceChildren(`${text.link.signedOut} `, el("a", { href: "login" }, text.link.signIn));
+  } else {
+    say(link, text.link[events.link]);
+  }
+}
+
+// As a frame in another page, the page is a panel: one column, and what has been clicked gives the keyboard back.
+if (parent !== window) {
+  document.documentElement.classList.add("panel");
+  serveParent(ghostaux);
+}
+addEventListener("dragover", (event) => event.preventDefault()); // a file that misses its place does not replace the page
+addEventListener("drop", (event) => event.preventDefault());
+events.addEventListener("change", show);
+showLink();
+ghostaux.start();

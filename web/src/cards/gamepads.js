@@ -1,0 +1,88 @@
+import { attribute, eachFrame, el, say, svg } from "../dom.js";
+import { text } from "../text.js";
+import { Card } from "./card.js";
+
+const words = text.gamepad;
+
+// Where the buttons of the W3C standard mapping are in the picture, by number: [x, y, radius].
+const ROUND = {
+  0: [228, 96, 9], 1: [248, 76, 9], 2: [208, 76, 9], 3: [228, 56, 9], // the four at the right
+  8: [128, 72, 6], 9: [172, 72, 6], 16: [150, 54, 8],
+  12: [72, 58, 8], 13: [72, 94, 8], 14: [54, 76, 8], 15: [90, 76, 8], // the cross
+};
+const SHOULDERS = { 4: [52, 22], 5: [208, 22] };
+const TRIGGERS = { 6: [52, 4], 7: [208, 4] };
+const STICKS = [{ x: 112, y: 120, button: 10, axes: [0, 1] }, { x: 188, y: 120, button: 11, axes: [2, 3] }];
+const TRAVEL = 12;
+
+export function gamepadsCard({ events, gamepads }) {
+  const card = new Card("gamepad", events);
+  const state = el("p", { class: "status", role: "status" });
+  const list = el("div", { class: "pads" });
+  card.body.append(state, list);
+  let shown = new Map();
+  const show = () => {
+    const next = new Map();
+    for (const [index, known] of gamepads.pads) next.set(index, shown.get(index) ?? new Picture(index, known, gamepads));
+    if (next.size !== shown.size || [...next.keys()].some((index) => !shown.has(index))) list.replaceChildren(...[...next.values()].map((p) => p.element));
+    shown = next;
+    say(state, described(gamepads, events));
+  };
+  gamepads.addEventListener("change", show);
+  events.addEventListener("change", show);
+  eachFrame(list, () => shown.forEach((picture) => picture.draw()));
+  show();
+  return card;
+}
+
+function described({ supported, pads, channel, advice }, events) {
+  if (!supported) return words.unsupported;
+  if (pads.size === 0) return words.none;
+  if (channel.isOpen) return words.sending;
+  return events.works("gamepad") ? words.connecting : advice || words.waiting;
+}
+
+// Picture is a pad as it is now.
+class Picture {
+  constructor(index, known, gamepads) {
+    this.known = known;
+    this.buttons = [];
+    this.sticks = STICKS.map(({ x, y }) => svg("circle", { class: "stick", cx: x, cy: y, r: 12 }));
+    const drawing = svg(
+      "svg", { class: "pad", viewBox: "0 0 300 170", role: "img", "aria-label": words.picture(known.pad.id) },
+      svg("path", { class: "shell", d: "M60 36h180c34 0 46 60 50 96 3 26-28 30-42 10l-14-20H66l-14 20c-14 20-45 16-42-10 4-36 16-96 50-96z" }),
+      ...Object.entries(TRIGGERS).map(([i, [x, y]]) => this.#button(i, svg("rect", { x, y, width: 40, height: 14, rx: 5 }))),
+      ...Object.entries(SHOULDERS).map(([i, [x, y]]) => this.#button(i, svg("rect", { x, y, width: 40, height: 9, rx: 4 }))),
+      ...Object.entries(ROUND).map(([i, [cx, cy, r]]) => this.#button(i, svg("circle", { cx, cy, r }))),
+      ...STICKS.map(({ x, y, button }) => this.#button(button, svg("circle", { class: "well", cx: x, cy: y, r: 20 }))),
+      ...this.sticks,
+    );
+    this.slot = el("strong");
+    this.rate = el("span", { class: "small" });
+    const rumble = el("button", { type: "button", class: "quiet", onclick: () => gamepads.rumble(index, { strong: 0.8, weak: 0.8, duration: 400 }) }, words.rumble);
+    if (!known.pad.vibrationActuator) {
+      rumble.disabled = true;
+      rumble.title = words.noRumble;
+    }
+    this.element = el("figure", {}, drawing, el("figcaption", {}, this.slot, el("span", { class: "small name" }, known.pad.id), this.rate, rumble));
+    this.draw();
+  }
+
+  #button(i, shape) {
+    shape.classList.add("button");
+    shape.dataset.button = i;
+    this.buttons[i] = shape;
+    return shape;
+  }
+
+  draw() {
+    const { pad, slot, rate } = this.known;
+    this.buttons.forEach((shape, i) => shape.style.setProperty("--on", (pad.buttons[i]?.value ?? 0).toFixed(2)));
+    STICKS.forEach(({ x, y, axes }, i) => {
+      attribute(this.sticks[i], "cx", (x + TRAVEL * (pad.axes[axes[0]] ?? 0)).toFixed(1));
+      attribute(this.sticks[i], "cy", (y + TRAVEL * (pad.axes[axes[1]] ?? 0)).toFixed(1));
+    });
+    say(this.slot, slot === undefined ? words.unslotted : words.pad(slot));
+    say(this.rate, rate ? words.rate(rate) : "");
+  }
+}

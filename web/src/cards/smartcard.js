@@ -1,0 +1,26 @@
+import { el, say } from "../dom.js";
+import { text } from "../text.js";
+import { Card } from "./card.js";
+
+const words = text.smartcard;
+
+export function smartcardCard({ events }) {
+  const card = new Card("smartcard", events);
+  const rows = ["card", "reader", "far"].map((name) => [name, el("dd")]);
+  const advice = el("p", { class: "status" });
+  card.body.append(el("dl", { class: "facts" }, ...rows.map(([name, value]) => el("div", {}, el("dt", {}, words[name]), value))), advice);
+  const show = () => {
+    const service = events.service("smartcard");
+    const detail = service?.detail ?? {};
+    const shown = {
+      card: detail.card ? words.inserted : words.absent,
+      reader: words.readers[detail.reader] ?? "–",
+      far: words.fars[detail.far_end] ?? "–",
+    };
+    for (const [name, value] of rows) say(value, shown[name]);
+    say(advice, service?.state === "ready" ? detail.advice ?? "" : "");
+  };
+  events.addEventListener("change", show);
+  show();
+  return card;
+}

@@ -1,0 +1,19 @@
+// Numbers as people read them, in the language of the browser.
+const UNITS = ["B", "kB", "MB", "GB", "TB"];
+
+export function bytes(count) {
+  let unit = 0;
+  for (; count >= 999.5 && unit < UNITS.length - 1; unit++) count /= 1000;
+  return `${count.toLocaleString(undefined, { maximumFractionDigits: unit > 0 && count < 99.5 ? 1 : 0 })} ${UNITS[unit]}`;
+}
+
+export function duration(seconds) {
+  const s = Math.ceil(seconds);
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
+  return `${Math.floor(s / 3600)} h ${Math.round((s % 3600) / 60)} min`;
+}
+
+export function time(date) {
+  return new Date(date).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+}
