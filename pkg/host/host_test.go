@@ -69,10 +69,16 @@ func (b *lockedBuffer) String() string {
 // build makes a host of the services that endpoints make.
 func build(t *testing.T, c host.Config, endpoints func(a *auth.Auth, s *ws.Sockets) []service.Service) (*host.Host, *running, error) {
 	t.Helper()
+	return buildWith(t, auth.Config{AuthToken: testkit.Token}, c, endpoints)
+}
+
+// buildWith is build with other credentials.
+func buildWith(t *testing.T, credentials auth.Config, c host.Config, endpoints func(a *auth.Auth, s *ws.Sockets) []service.Service) (*host.Host, *running, error) {
+	t.Helper()
 	r := &running{log: &lockedBuffer{}}
 	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	reg := prometheus.NewRegistry()
-	a, err := auth.New(auth.Config{AuthToken: testkit.Token}, log, reg)
+	a, err := auth.New(credentials, log, reg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,6 +103,12 @@ func start(t *testing.T, c host.Config, endpoints func(a *auth.Auth, s *ws.Socke
 	if err != nil {
 		t.Fatal(err)
 	}
+	return r.run(t, h)
+}
+
+// run serves until the test ends.
+func (r *running) run(t *testing.T, h *host.Host) *running {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	devices, release := context.WithCancel(context.Background())
 	var all sync.WaitGroup

@@ -74,3 +74,4 @@ addEventListener("drop", (event) => event.preventDefault());
 events.addEventListener("change", show);
 showLink();
 ghostaux.start();
+globalThis.ghostaux = ghostaux; // for the console of the browser, and for tests

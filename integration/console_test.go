@@ -1,0 +1,159 @@
+package integration
+
+import (
+	"context"
+	"encoding/json"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+
+	"ghostaux/pkg/testkit"
+)
+
+// noteFaults collects what a page must not have: errors that nobody caught, and what its policy forbade.
+const noteFaults = `globalThis.faults = [];
+addEventListener("error", (e) => faults.push("error: " + e.message));
+addEventListener("unhandledrejection", (e) => faults.push("rejection: " + e.reason));
+addEventListener("securitypolicyviolation", (e) => faults.push("policy: " + e.violatedDirective + " " + e.blockedURI));`
+
+// consolePage is the console in a browser.
+type consolePage struct {
+	t   testing.TB
+	ctx context.Context
+}
+
+// newPage is a tab whose documents all begin with the scripts.
+func newPage(t testing.TB, limit time.Duration, flags map[string]any, scripts ...string) *consolePage {
+	t.Helper()
+	p := &consolePage{t: t, ctx: testkit.StartBrowser(t, limit, flags)}
+	for _, script := range append([]string{noteFaults}, scripts...) {
+		params := page.AddScriptToEvaluateOnNewDocumentParams{Source: script}
+		if _, err := chromedp.Call(p.ctx, page.AddScriptToEvaluateOnNewDocument, params); err != nil {
+			t.Fatalf("prepare the page: %v", err)
+		}
+	}
+	return p
+}
+
+// openConsole opens the console as its printed address does, and waits for what it knows.
+func openConsole(t testing.TB, g *testkit.Ghostaux, p *consolePage) {
+	t.Helper()
+	p.open(g.URL(t, "frontdoor", "/login?token="+url.QueryEscape(testkit.Token)))
+	p.until(20*time.Second, "the page knows the services", `globalThis.ghostaux?.events.link === "open"`)
+}
+
+func (p *consolePage) open(address string) {
+	p.t.Helper()
+	if _, err := chromedp.Run(p.ctx, chromedp.Navigate(address)); err != nil {
+		p.t.Fatalf("open %s: %v", address, err)
+	}
+}
+
+// ask evaluates an expression in the page; a promise is waited for.
+func ask[T any](p *consolePage, expression string) T {
+	p.t.Helper()
+	text, err := chromedp.Run(p.ctx, chromedp.Evaluate[string](
+		"(async () => JSON.stringify((await ("+expression+")) ?? null))()", chromedp.EvalAwaitPromise))
+	if err != nil {
+		p.t.Fatalf("ask the page %q: %v", expression, err)
+	}
+	var answer T
+	if err := json.Unmarshal([]byte(text), &answer); err != nil {
+		p.t.Fatalf("ask the page %q: %v in %s", expression, err, text)
+	}
+	return answer
+}
+
+// run evaluates statements in the page.
+func (p *consolePage) run(statements string) {
+	p.t.Helper()
+	ask[any](p, "(async () => {"+statements+"})()")
+}
+
+// until waits until an expression is true in the page.
+func (p *consolePage) until(limit time.Duration, what, expression string) {
+	p.t.Helper()
+	deadline := time.Now().Add(limit)
+	for !ask[bool](p, "Boolean("+expression+")") {
+		if time.Now().After(deadline) {
+			p.t.Fatalf("not within %v: %s; the page says:\n%s\nfaults: %v", limit, what,
+				ask[string](p, "document.body.innerText"), ask[[]string](p, "globalThis.faults ?? []"))
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// click clicks as a person does.
+func (p *consolePage) click(selector string) {
+	p.t.Helper()
+	if _, err := chromedp.Run(p.ctx, chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible)); err != nil {
+		p.t.Fatalf("click %s: %v", selector, err)
+	}
+}
+
+// faultless fails the test for what the page must not have.
+func (p *consolePage) faultless() {
+	p.t.Helper()
+	if faults := ask[[]string](p, "globalThis.faults"); len(faults) > 0 {
+		p.t.Errorf("faults of the page: %s", strings.Join(faults, "; "))
+	}
+}
+
+// peakOf is the strongest frequency, in Hz, of what the node gets; 0 when it is all but silent.
+const peakOf = `(async () => {
+	const { context, gain } = ghostaux.sound;
+	const analyser = globalThis.probe ??= Object.assign(context.createAnalyser(), { fftSize: 16384, smoothingTimeConstant: 0 });
+	if (analyser.context !== context) { globalThis.probe = undefined; return 0; }
+	gain.connect(analyser);
+	const bins = new Float32Array(analyser.frequencyBinCount);
+	analyser.getFloatFrequencyData(bins);
+	let best = 0;
+	for (let i = 1; i < bins.length; i++) if (bins[i] > bins[best]) best = i;
+	return bins[best] > -40 ? best * context.sampleRate / analyser.fftSize : 0;
+})()`
+
+func (p *consolePage) hears440(limit time.Duration) {
+	p.t.Helper()
+	var heard float64
+	testkit.Eventually(p.t, limit, "the page plays 440 Hz", func() bool {
+		heard = ask[float64](p, peakOf)
+		return heard >= 435 && heard <= 445
+	})
+}
+
+func startWithPulse(t testing.TB, p *testkit.Pulse, args ...string) *testkit.Ghostaux {
+	t.Helper()
+	return testkit.StartGhostauxWith(t, testkit.Start{Args: args, Env: []string{"PULSE_SERVER=" + p.Server}})
+}
+
+// The address that is printed opens the console; one click, and the desktop is heard, also after everything was lost.
+func TestConsoleSound(t *testing.T) {
+	pulse := testkit.StartPulse(t)
+	playTone(t, pulse)
+	g := startWithPulse(t, pulse)
+	p := newPage(t, 90*time.Second, map[string]any{"autoplay-policy": "user-gesture-required"})
+	openConsole(t, g, p)
+	p.until(10*time.Second, "the sound is ready", `document.querySelector(".audioout .badge").textContent === "Ready"`)
+	p.click("#play")
+	p.until(20*time.Second, "it plays", `ghostaux.sound.state === "playing"`)
+	p.hears440(20 * time.Second)
+	t.Logf("figures: %v", ask[map[string]any](p, "ghostaux.sound.figures()"))
+
+	paint := ask[float64](p, `performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? -1`)
+	weight := ask[float64](p, `performance.getEntriesByType("resource").reduce((sum, r) => sum + r.transferSize, performance.getEntriesByType("navigation")[0].transferSize)`)
+	t.Logf("first paint after %.0f ms, %.0f bytes in all", paint, weight)
+	if weight <= 0 || weight > 200_000 {
+		t.Errorf("the page weighs %.0f bytes", weight)
+	}
+
+	pulse.Kill()
+	p.until(10*time.Second, "the card says what is missing", `document.querySelector(".audioout .badge").textContent !== "Ready" && document.querySelector(".audioout .trouble").textContent.length > 10`)
+	pulse.Start(t)
+	playTone(t, pulse)
+	p.hears440(30 * time.Second)
+	p.faultless()
+}
