@@ -169,7 +169,7 @@ func (g *Guest) Addr(port int) string { return g.forward[port] }
 // Call asks guestinit, whose paths and bodies are described there, and fails the test when it cannot do it.
 func (g *Guest) Call(t testing.TB, path string, in, out any) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // cleanups call, too, after t.Context has ended
 	defer cancel()
 	if err := g.call(ctx, path, in, out); err != nil {
 		t.Fatalf("guest: %s: %v", path, err)

@@ -42,7 +42,9 @@
 // holds the slot. A slot that nobody holds is neutral: sticks centred, triggers and buttons zero. That is so when its
 // peer goes, disconnects the pad, or moves it to another slot. Silence releases nothing, but a peer with something
 // pressed is pinged five times a second, and when it has given no sign of life for 0.7 s, what it presses is released
-// until the next one.
+// until the next one. What cannot be told apart from a page that holds a button is a page that the browser has put
+// aside whole when the user left it: Chromium 156 keeps the socket of such a page open and answers its pings. A page
+// that knows this closes its socket at pagehide.
 //
 // # The device
 //

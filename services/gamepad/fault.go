@@ -15,7 +15,7 @@ import (
 func (s *Service) fault(m maker, err error) *service.Fault {
 	f := &service.Fault{Err: fmt.Errorf("use %s: %w", m.name(), err), Kind: service.Broken, Retry: s.retry}
 	if m.name() == DeviceAttach {
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotAPad) {
+		if missing(err) || errors.Is(err, errNotAPad) {
 			f.Kind = service.Absent
 		}
 		f.Advice = fmt.Sprintf("Let the host make virtual Xbox pads (045e:02be or 045e:028e) and map them in as %s/event0 to event3, or use --gamepad-device uinput.", s.config.Input)
@@ -23,7 +23,7 @@ func (s *Service) fault(m maker, err error) *service.Fault {
 	}
 	node := s.config.Uinput
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
+	case missing(err):
 		f.Kind = service.Absent
 		f.Advice = fmt.Sprintf("Load the module on the host (modprobe uinput) and give the container %s: docker run --device %s; Kubernetes: a hostPath volume of type CharDevice for %s, in a privileged container.", node, node, node)
 	case errors.Is(err, unix.EACCES):
@@ -34,6 +34,11 @@ func (s *Service) fault(m maker, err error) *service.Fault {
 		f.Advice = fmt.Sprintf("%s is there but makes no pads; see the kernel's log of the host.", node)
 	}
 	return f
+}
+
+// missing: no node, or one without a driver behind it.
+func missing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO)
 }
 
 // groupAdvice names the group that may write the node, when a group may.

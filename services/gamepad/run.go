@@ -3,7 +3,6 @@ package gamepad
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"sync"
 	"time"
 )
@@ -54,18 +53,22 @@ func (r *run) start() error {
 	return nil
 }
 
-// startAttached opens the pads that are there; one is enough.
-func (r *run) startAttached() error {
-	var errs []error
+// startAttached opens the pads that are there; one is enough. Without any, the first slot's error tells why.
+func (r *run) startAttached() (first error) {
+	opened := 0
 	for slot := range Slots {
-		if err := r.open(slot); err != nil {
-			errs = append(errs, err)
+		err := r.open(slot)
+		switch {
+		case err == nil:
+			opened++
+		case first == nil:
+			first = err
 		}
 	}
-	if len(errs) < Slots {
+	if opened > 0 {
 		return nil
 	}
-	return errors.Join(errs...)
+	return first
 }
 
 func (r *run) open(slot int) error {
@@ -163,7 +166,7 @@ func (r *run) reopen(slot int) error {
 		return nil
 	}
 	err := r.open(slot)
-	if err != nil && attached && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotAPad)) {
+	if err != nil && attached && (missing(err) || errors.Is(err, errNotAPad)) {
 		r.service.count.noDevice.Inc()
 		return nil
 	}

@@ -118,12 +118,16 @@ func (s *Service) Report() any {
 func (s *Service) Run(ctx context.Context, ready func()) error {
 	r := &run{service: s, maker: s.make()}
 	defer r.close()
-	if err := r.start(); err != nil {
+	err := r.start()
+	if err == nil {
+		s.board.all()
+		err = r.flush() // what peers held while there was no device
+	}
+	if err != nil {
 		return s.fail(r.maker, err)
 	}
 	s.device.set(true, r.maker.name(), nil)
 	r.report()
-	s.board.all()
 	ready()
 	if err := r.loop(ctx); err != nil {
 		return s.fail(r.maker, err)

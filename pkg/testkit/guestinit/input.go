@@ -117,7 +117,7 @@ func bits(f *os.File, request uint, highest int) []int {
 	return list
 }
 
-// mknod makes another node of a device, as a container gets those that are mapped into it.
+// mknod makes another node of a device, as a container gets those that are mapped into it, for everybody.
 func mknod(in struct{ Of, Path string }) (any, error) {
 	var st unix.Stat_t
 	if err := unix.Stat(in.Of, &st); err != nil {
@@ -127,10 +127,14 @@ func mknod(in struct{ Of, Path string }) (any, error) {
 		return nil, err
 	}
 	_ = os.Remove(in.Path)
-	return nil, unix.Mknod(in.Path, unix.S_IFCHR|0o666, int(st.Rdev))
+	if err := unix.Mknod(in.Path, unix.S_IFCHR|0o600, int(st.Rdev)); err != nil {
+		return nil, err
+	}
+	return nil, os.Chmod(in.Path, 0o666)
 }
 
-// event is what a game reads of an event or joystick node. The first of a stream is of type -1: reading has begun.
+// event is what a game reads of an event or joystick node. Type -1 in a stream means that what happens from now on will
+// be read: joydev drops what happens before the reader has taken the initial events.
 type event struct {
 	Micros     int64 // since 1970; for a joystick node, when it was read
 	Type, Code int
@@ -161,8 +165,11 @@ func read(w http.ResponseWriter, r *http.Request) {
 	}
 	enc, flush := json.NewEncoder(w), http.NewResponseController(w).Flush
 	buf := make([]byte, 64*size)
-	for first := (event{Type: -1}); ; {
-		if err := enc.Encode(first); err != nil || flush() != nil {
+	for initial, begun := size == 8, false; ; initial = false {
+		if !initial && !begun {
+			begun = enc.Encode(event{Type: -1}) == nil
+		}
+		if flush() != nil {
 			return
 		}
 		n, err := f.Read(buf)
@@ -171,10 +178,9 @@ func read(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		now := time.Now().UnixMicro()
-		for b := buf[:n]; len(b) > size; b = b[size:] {
+		for b := buf[:n]; len(b) >= size; b = b[size:] {
 			_ = enc.Encode(parse(b, now))
 		}
-		first = parse(buf[n-size:n], now)
 	}
 }
 

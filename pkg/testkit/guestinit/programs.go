@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -71,7 +72,10 @@ func (ps *programs) signal(in struct{ PID, Signal int }) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, p.cmd.Process.Signal(syscall.Signal(in.Signal))
+	if err := p.cmd.Process.Signal(syscall.Signal(in.Signal)); !errors.Is(err, os.ErrProcessDone) {
+		return nil, err
+	}
+	return nil, nil
 }
 
 // wait answers with the exit code.

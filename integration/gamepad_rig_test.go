@@ -1,0 +1,302 @@
+package integration
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"ghostaux/pkg/testkit"
+)
+
+// Port of the gamepad service in the guest, and of its front door.
+const (
+	padPort  = 4904
+	doorPort = 4900
+)
+
+// machine is the guest with the real binary in it.
+type machine struct {
+	*testkit.Guest
+}
+
+// startService runs ghostaux in the guest and returns when it is ready. SIGTERM, and exit code 0, end it with the test.
+func (m *machine) startService(t testing.TB, env []string, args ...string) (pid int) {
+	t.Helper()
+	pid = m.launch(t, env, args...)
+	m.waitOutput(t, pid, `"msg":"service ready"`)
+	return pid
+}
+
+func (m *machine) launch(t testing.TB, env []string, args ...string) (pid int) {
+	t.Helper()
+	return m.launchAs(t, 0, env, args...)
+}
+
+// launchAs runs ghostaux as a user and returns when it listens.
+func (m *machine) launchAs(t testing.TB, uid int, env []string, args ...string) (pid int) {
+	t.Helper()
+	args = append([]string{
+		"/bin/ghostaux", "--only", "gamepad", "--log-format", "json", "--addr", fmt.Sprintf(":%d", doorPort),
+		"--gamepad-addr", fmt.Sprintf(":%d", padPort),
+	}, args...)
+	env = append([]string{"GHOSTAUX_AUTH_TOKEN=" + testkit.Token}, env...)
+	m.Call(t, "/start", map[string]any{"args": args, "env": env, "uid": uid}, &pid)
+	t.Cleanup(func() {
+		m.Signal(t, pid, syscall.SIGTERM)
+		if code := m.Wait(t, pid); code != 0 {
+			t.Errorf("ghostaux ended with %d", code)
+		}
+	})
+	m.waitOutput(t, pid, `"endpoint":"","addr":"[::]:4904"`)
+	return pid
+}
+
+func (m *machine) output(t testing.TB, pid int) (text string) {
+	t.Helper()
+	m.Call(t, "/output", map[string]any{"pid": pid}, &text)
+	return text
+}
+
+func (m *machine) waitOutput(t testing.TB, pid int, want string) {
+	t.Helper()
+	patiently(t, fmt.Sprintf("process %d prints %q", pid, want), func() bool {
+		return strings.Contains(m.output(t, pid), want)
+	})
+}
+
+// patiently is Eventually for the slow guest on a loaded machine.
+func patiently(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	testkit.Eventually(t, time.Minute, what, condition)
+}
+
+// inputDevice is what guestinit says of a device.
+type inputDevice struct {
+	Node, Name, Phys, JS string
+	ID                   [4]uint16
+	Keys, FF, Pressed    []int
+	Abs                  map[int][6]int32
+}
+
+func (m *machine) devices(t testing.TB) (list []inputDevice) {
+	t.Helper()
+	m.Call(t, "/devices", nil, &list)
+	return list
+}
+
+// pads are the devices that ghostaux made, by slot.
+func (m *machine) pads(t testing.TB) map[int]inputDevice {
+	t.Helper()
+	found := map[int]inputDevice{}
+	for _, d := range m.devices(t) {
+		var slot int
+		if n, _ := fmt.Sscanf(d.Phys, "ghostaux/slot%d", &slot); n == 1 {
+			found[slot] = d
+		}
+	}
+	return found
+}
+
+// waitPad waits for the pad of a slot.
+func (m *machine) waitPad(t testing.TB, slot int) (d inputDevice) {
+	t.Helper()
+	patiently(t, fmt.Sprintf("a pad in slot %d", slot), func() bool {
+		var ok bool
+		d, ok = m.pads(t)[slot]
+		return ok
+	})
+	return d
+}
+
+// inputEvent is an event as a program in the guest has read it.
+type inputEvent struct {
+	Micros, ReadMicros int64
+	Type, Code         int
+	Value              int32
+}
+
+func (e inputEvent) String() string { return fmt.Sprintf("%d/%#x=%d", e.Type, e.Code, e.Value) }
+
+// reading collects the events of a node.
+type reading struct {
+	mu     sync.Mutex // guards the following fields
+	events []inputEvent
+	gone   bool // the device was removed
+}
+
+// read begins to read a node and returns when the program in the guest has it open.
+func (m *machine) read(t testing.TB, node string) *reading {
+	t.Helper()
+	r := &reading{}
+	open := make(chan struct{})
+	m.Stream(t, "/read", map[string]any{"node": node}, func(msg json.RawMessage) {
+		var e inputEvent
+		if json.Unmarshal(msg, &e) != nil {
+			return
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		switch e.Type {
+		case -1:
+			close(open)
+		case -2:
+			r.gone = true
+		case 0x15: // what a game tells the motors comes back to all readers
+		default:
+			r.events = append(r.events, e)
+		}
+	})
+	select {
+	case <-open:
+	case <-time.After(time.Minute):
+		t.Fatalf("%s cannot be read", node)
+	}
+	return r
+}
+
+// take returns the events so far and forgets them.
+func (r *reading) take() []inputEvent {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	events := r.events
+	r.events = nil
+	return events
+}
+
+func (r *reading) isGone() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.gone
+}
+
+// frame waits for a whole frame and returns its events without the SYN_REPORT at its end.
+func (r *reading) frame(t testing.TB) string {
+	t.Helper()
+	var frame []string
+	patiently(t, "a frame", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for i, e := range r.events {
+			if e.Type == 0 {
+				for _, e := range r.events[:i] {
+					frame = append(frame, e.String())
+				}
+				r.events = r.events[i+1:]
+				return true
+			}
+		}
+		return false
+	})
+	return strings.Join(frame, " ")
+}
+
+// next waits for the next live event of a joystick node, whose initial ones have bit 7 set in their type.
+func (r *reading) next(t testing.TB) (e inputEvent) {
+	t.Helper()
+	patiently(t, "a joystick event", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for i := range r.events {
+			if e = r.events[i]; e.Type&0x80 == 0 {
+				r.events = r.events[i+1:]
+				return true
+			}
+		}
+		return false
+	})
+	return e
+}
+
+// client is a browser's gamepad socket.
+type client struct {
+	conn *websocket.Conn
+
+	mu     sync.Mutex // guards the following fields
+	texts  []string   // messages received
+	closed error
+}
+
+func (m *machine) connect(t testing.TB) *client {
+	t.Helper()
+	c := &client{conn: testkit.Dial(t, "https://"+m.Addr(padPort))}
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		for {
+			_, msg, err := c.conn.Read(context.Background())
+			c.mu.Lock()
+			if err != nil {
+				c.closed = err
+				c.mu.Unlock()
+				return
+			}
+			c.texts = append(c.texts, string(msg))
+			c.mu.Unlock()
+		}
+	})
+	t.Cleanup(func() {
+		_ = c.conn.CloseNow()
+		reading.Wait()
+	})
+	return c
+}
+
+func (c *client) send(t testing.TB, msg string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := c.conn.Write(ctx, websocket.MessageText, []byte(msg)); err != nil {
+		t.Fatalf("send: %v", err)
+	}
+}
+
+// text waits for a message of the service.
+func (c *client) text(t testing.TB) (msg string) {
+	t.Helper()
+	patiently(t, "a message from the service", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if len(c.texts) == 0 {
+			return false
+		}
+		msg, c.texts = c.texts[0], c.texts[1:]
+		return true
+	})
+	return msg
+}
+
+// end waits until the service has closed the socket.
+func (c *client) end(t testing.TB) (err error) {
+	t.Helper()
+	patiently(t, "the socket is closed", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		err = c.closed
+		return err != nil
+	})
+	return err
+}
+
+// row is a message with one pad's state: cells by their place after the slot, 0 to 3 the axes, 4 to 20 the buttons.
+func row(slot int, cells map[int]string) string {
+	parts := []string{fmt.Sprint(slot)}
+	for i := range 21 {
+		cell := "0"
+		if c, ok := cells[i]; ok {
+			cell = c
+		}
+		parts = append(parts, cell)
+	}
+	return "[[" + strings.Join(parts, ",") + "]]"
+}
+
+// everything has A, left trigger and left stick.
+func everything(slot int) string {
+	return row(slot, map[int]string{0: "32767", 1: "-32767", 4: "1", 10: "1"})
+}
