@@ -3,6 +3,7 @@ package auth_test
 import (
 	"bytes"
 	"encoding/base64"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -216,4 +217,35 @@ func TestThrottle(t *testing.T) {
 			t.Errorf("the right one two seconds later: %s", resp.Status)
 		}
 	})
+}
+
+// Ports, notations of IPv4 and the addresses of one IPv6 network are one address to the throttle; X-Forwarded-For is none.
+func TestThrottleKnowsNetworks(t *testing.T) {
+	for _, c := range []struct {
+		first, then string
+		status      int
+	}{
+		{"192.0.2.1:1", "192.0.2.1:2", 429},
+		{"192.0.2.1:1", "[::ffff:192.0.2.1]:1", 429},
+		{"192.0.2.1:1", "192.0.2.2:1", 200},
+		{"[2001:db8::1]:1", "[2001:db8::abcd:1]:1", 429},
+		{"[2001:db8::1]:1", "[2001:db8:0:1::1]:1", 200},
+		{"[fe80::1%eth0]:1", "[fe80::2%eth0]:1", 429},
+	} {
+		a, _ := newAuth(t, auth.Config{AuthToken: token})
+		for i := range 100 {
+			try(a, auth.Owner, func(r *http.Request) {
+				r.RemoteAddr = c.first
+				r.Header.Set("X-Forwarded-For", fmt.Sprintf("203.0.113.%d", i))
+				r.Header.Set("Authorization", basic("kasm_user:x"))
+			})
+		}
+		resp := try(a, auth.Owner, func(r *http.Request) {
+			r.RemoteAddr = c.then
+			r.Header.Set("Authorization", basic(token))
+		})
+		if resp.StatusCode != c.status {
+			t.Errorf("after %s, %s: %s, want %d", c.first, c.then, resp.Status, c.status)
+		}
+	}
 }

@@ -17,11 +17,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"ghostaux/pkg/auth"
+	"ghostaux/pkg/testkit"
 )
 
 // pair makes a certificate for name, and its key in the form that openssl and KasmVNC may have written.
@@ -242,4 +244,32 @@ func TestCertificateReload(t *testing.T) {
 			t.Errorf("after mending it serves %q", get())
 		}
 	})
+}
+
+// Handshakes go on while the files change under them, half written now and then.
+func TestCertificateReloadDuringHandshakes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "self.pem")
+	cert, key := pair(t, "one", "EC")
+	put(t, path, key, cert)
+	cs, err := auth.OpenCertificates(auth.CertConfig{Cert: path}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var handshakes sync.WaitGroup
+	for range 4 {
+		handshakes.Go(func() {
+			for range 10 {
+				if name := served(t, cs); name != "one" && name != "two" {
+					t.Errorf("served %q", name)
+				}
+			}
+		})
+	}
+	next, nextKey := pair(t, "two", "EC")
+	for range 100 {
+		put(t, path, nextKey, next[:len(next)/2])
+		put(t, path, nextKey, next)
+	}
+	handshakes.Wait()
+	testkit.Eventually(t, 10*time.Second, "the new one is served", func() bool { return served(t, cs) == "two" })
 }

@@ -1,9 +1,12 @@
 package auth_test
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -93,11 +96,76 @@ func TestKasmpasswdFollowsItsFile(t *testing.T) {
 }
 
 func TestKasmpasswdFaults(t *testing.T) {
-	for _, content := range []string{"u:x", "u:plain:wo", ":$5$a$b:wo", "u:$1$a$b:w"} {
+	for _, content := range []string{"u:x", "u:plain:wo", ":$5$a$b:wo", "u:$1$a$b:w", "", "# nobody\n"} {
 		path := filepath.Join(t.TempDir(), ".kasmpasswd")
 		write(t, path, content, 0)
 		if _, err := auth.New(auth.Config{Kasmpasswd: path}, nil, nil); err == nil {
 			t.Errorf("%q is no fault", content)
 		}
+	}
+}
+
+// Whoever may send passwords may not choose what checking one costs, and no empty one is let in.
+func TestKasmpasswdRefusesLongAndEmptyPasswords(t *testing.T) {
+	path := filepath.Join(t.TempDir(), ".kasmpasswd")
+	long := strings.Repeat("x", 512)
+	write(t, path, "u:"+hash(t, long)+":wo\nempty:"+hash(t, "")+":wo\n", time.Hour)
+	a, _ := newAuth(t, auth.Config{Kasmpasswd: path})
+	for credential, status := range map[string]int{
+		"u:" + long: 200, "u:" + long + "x": 401, "u:" + strings.Repeat("x", 700<<10): 401, "empty:": 401,
+	} {
+		if resp := try(a, auth.Viewer, with("Authorization", basic(credential))); resp.StatusCode != status {
+			t.Errorf("a credential of %d bytes: %s, want %d", len(credential), resp.Status, status)
+		}
+	}
+}
+
+func TestKasmpasswdSaysOnceWhatIsWrong(t *testing.T) {
+	path := filepath.Join(t.TempDir(), ".kasmpasswd")
+	write(t, path, "u:"+hash(t, "one")+":wo\n", time.Hour)
+	a, log := newAuth(t, auth.Config{Kasmpasswd: path})
+	for _, problem := range []func(){
+		func() { write(t, path, "", time.Minute) }, // as a file that is just being written
+		func() { write(t, path, "half a line", time.Second) },
+		func() { _ = os.Remove(path) },
+	} {
+		log.Reset()
+		problem()
+		for range 10 {
+			if resp := try(a, auth.Owner, with("Authorization", basic("u:one"))); resp.StatusCode != 200 {
+				t.Errorf("the last good one is not in force: %s", resp.Status)
+			}
+		}
+		if n := strings.Count(log.String(), "unreadable"); n != 1 {
+			t.Errorf("said %d times: %s", n, log)
+		}
+	}
+}
+
+// While the file changes under many requests, the old password never counts again.
+func TestKasmpasswdReloadUnderLoad(t *testing.T) {
+	path := filepath.Join(t.TempDir(), ".kasmpasswd")
+	one, two := "u:"+hash(t, "one")+":wo\n", "u:"+hash(t, "two")+":wo\n"
+	write(t, path, one, time.Hour)
+	a, _ := newAuth(t, auth.Config{Kasmpasswd: path})
+	status := func(i int, password string) int {
+		return try(a, auth.Owner, func(r *http.Request) {
+			r.RemoteAddr = fmt.Sprintf("192.0.2.%d:1", i) // or they would wait for each other
+			r.Header.Set("Authorization", basic("u:"+password))
+		}).StatusCode
+	}
+	var requests sync.WaitGroup
+	for i := range 20 {
+		requests.Go(func() { status(i, "one") })
+	}
+	if err := os.WriteFile(path+".new", []byte(two), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+	requests.Wait()
+	if s1, s2 := status(100, "one"), status(100, "two"); s1 != 401 || s2 != 200 {
+		t.Errorf("the old password: %d, the new: %d", s1, s2)
 	}
 }
