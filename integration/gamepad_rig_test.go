@@ -214,8 +214,8 @@ func (r *reading) next(t testing.TB) (e inputEvent) {
 	return e
 }
 
-// client is a browser's gamepad socket.
-type client struct {
+// padSocket is a browser's gamepad socket.
+type padSocket struct {
 	conn *websocket.Conn
 
 	mu     sync.Mutex // guards the following fields
@@ -223,9 +223,9 @@ type client struct {
 	closed error
 }
 
-func (m *machine) connect(t testing.TB) *client {
+func (m *machine) connect(t testing.TB) *padSocket {
 	t.Helper()
-	c := &client{conn: testkit.Dial(t, "https://"+m.Addr(padPort))}
+	c := &padSocket{conn: testkit.Dial(t, "https://"+m.Addr(padPort))}
 	var reading sync.WaitGroup
 	reading.Go(func() {
 		for {
@@ -247,7 +247,7 @@ func (m *machine) connect(t testing.TB) *client {
 	return c
 }
 
-func (c *client) send(t testing.TB, msg string) {
+func (c *padSocket) send(t testing.TB, msg string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -257,7 +257,7 @@ func (c *client) send(t testing.TB, msg string) {
 }
 
 // text waits for a message of the service.
-func (c *client) text(t testing.TB) (msg string) {
+func (c *padSocket) text(t testing.TB) (msg string) {
 	t.Helper()
 	patiently(t, "a message from the service", func() bool {
 		c.mu.Lock()
@@ -272,7 +272,7 @@ func (c *client) text(t testing.TB) (msg string) {
 }
 
 // end waits until the service has closed the socket.
-func (c *client) end(t testing.TB) (err error) {
+func (c *padSocket) end(t testing.TB) (err error) {
 	t.Helper()
 	patiently(t, "the socket is closed", func() bool {
 		c.mu.Lock()
@@ -283,8 +283,8 @@ func (c *client) end(t testing.TB) (err error) {
 	return err
 }
 
-// row is a message with one pad's state: cells by their place after the slot, 0 to 3 the axes, 4 to 20 the buttons.
-func row(slot int, cells map[int]string) string {
+// padRow is a message with one pad's state: cells by their place after the slot, 0 to 3 the axes, 4 to 20 the buttons.
+func padRow(slot int, cells map[int]string) string {
 	parts := []string{fmt.Sprint(slot)}
 	for i := range 21 {
 		cell := "0"
@@ -296,7 +296,7 @@ func row(slot int, cells map[int]string) string {
 	return "[[" + strings.Join(parts, ",") + "]]"
 }
 
-// everything has A, left trigger and left stick.
-func everything(slot int) string {
-	return row(slot, map[int]string{0: "32767", 1: "-32767", 4: "1", 10: "1"})
+// allPressed has A, left trigger and left stick.
+func allPressed(slot int) string {
+	return padRow(slot, map[int]string{0: "32767", 1: "-32767", 4: "1", 10: "1"})
 }

@@ -36,8 +36,8 @@ func TestGamepad(t *testing.T) {
 	t.Run("browser", m.testBrowser)
 }
 
-// inputs are all buttons and both ends of all axes: the cell of the row and its value.
-func inputs() (list []map[int]string) {
+// padInputs are all buttons and both ends of all axes: the cell of the row and its value.
+func padInputs() (list []map[int]string) {
 	for i := range 17 {
 		list = append(list, map[int]string{4 + i: "1"})
 	}
@@ -51,19 +51,19 @@ func inputs() (list []map[int]string) {
 // joystick node's events as "type/number=value".
 func (m *machine) testGolden(t *testing.T, frames, joystick []string) {
 	c := m.connect(t)
-	c.send(t, row(0, nil))
+	c.send(t, padRow(0, nil))
 	pad := m.waitPad(t, 0)
 	if pad.JS == "" {
 		t.Fatal("no joystick node")
 	}
 	event, js := m.read(t, pad.Node), m.read(t, pad.JS)
 	var gotFrames, gotJoystick []string
-	for _, cells := range inputs() {
-		c.send(t, row(0, cells))
+	for _, cells := range padInputs() {
+		c.send(t, padRow(0, cells))
 		gotFrames = append(gotFrames, event.frame(t))
 		e := js.next(t)
 		gotJoystick = append(gotJoystick, e.String())
-		c.send(t, row(0, nil))
+		c.send(t, padRow(0, nil))
 		pressed := strings.Split(gotFrames[len(gotFrames)-1], "=")[0]
 		if back := event.frame(t); back != pressed+"=0" {
 			t.Errorf("release of %s: %s", pressed, back)
@@ -100,7 +100,7 @@ func (m *machine) testXbox360(t *testing.T) {
 	m.compare(t, m.pads(t)[0], want)
 	c := m.connect(t)
 	event := m.read(t, m.pads(t)[0].Node)
-	c.send(t, row(0, map[int]string{10: "0.5"}))
+	c.send(t, padRow(0, map[int]string{10: "0.5"}))
 	if got := event.frame(t); got != "3/0x2=128" {
 		t.Errorf("half a trigger: %s", got)
 	}
@@ -119,13 +119,13 @@ func (m *machine) compare(t *testing.T, got, want inputDevice) {
 // testStatus looks at the pad in /status.
 func (m *machine) testStatus(t *testing.T) {
 	node := m.pads(t)[0].Node
-	status := get(t, "https://"+m.Addr(doorPort)+"/status")
+	status := curlPage(t, "https://"+m.Addr(doorPort)+"/status")
 	if want := fmt.Sprintf(`"pads":[{"slot":0,"node":"/dev/input/%s","held":true,"visible":true}]`, node); !strings.Contains(strings.Join(strings.Fields(status), ""), want) {
 		t.Errorf("status has no %s:\n%s", want, status)
 	}
 }
 
-func get(t *testing.T, url string) string {
+func curlPage(t *testing.T, url string) string {
 	t.Helper()
 	out, err := exec.Command("curl", "-ksS", "-m", "30", "-u", testkit.Token, url).CombinedOutput()
 	if err != nil {
@@ -182,7 +182,7 @@ func buildSDLProbe(t testing.TB, files map[string]string) {
 // testSDL: a game that uses SDL and the images' configuration sees the button that the user pressed.
 func (m *machine) testSDL(t *testing.T) {
 	c := m.connect(t)
-	c.send(t, row(0, nil))
+	c.send(t, padRow(0, nil))
 	pid := m.Start(t, []string{
 		"SDL_GAMECONTROLLERCONFIG=" + kasmConfig, "SDL_JOYSTICK_DISABLE_UDEV=1", "SDL_JOYSTICK_ALLOW_BACKGROUND_EVENTS=1",
 	}, "/bin/sdlprobe")
@@ -198,13 +198,13 @@ func (m *machine) testSDL(t *testing.T) {
 		"axis leftx 32767", "axis leftx -32768", "axis lefty 32767", "axis lefty -32768", // SDL stretches the lower end
 		"axis rightx 32767", "axis rightx -32768", "axis righty 32767", "axis righty -32768",
 	}
-	for i, cells := range inputs() {
+	for i, cells := range padInputs() {
 		before := len(m.output(t, pid))
-		c.send(t, row(0, cells))
+		c.send(t, padRow(0, cells))
 		patiently(t, "SDL sees "+want[i], func() bool {
 			return onlyChange(m.output(t, pid)[before:]) == want[i]
 		})
-		c.send(t, row(0, nil))
+		c.send(t, padRow(0, nil))
 		what, _, _ := strings.Cut(want[i][strings.Index(want[i], " ")+1:], " ")
 		patiently(t, "SDL sees the release of "+what, func() bool {
 			return strings.HasSuffix(m.output(t, pid), what+" 0\n")
@@ -237,8 +237,8 @@ func (m *machine) testFour(t *testing.T) {
 	for slot, pad := range before {
 		events[slot] = m.read(t, pad.Node)
 	}
-	for slot, c := range []*client{a, a, b, b} {
-		c.send(t, row(slot, map[int]string{4 + slot: "1"}))
+	for slot, c := range []*padSocket{a, a, b, b} {
+		c.send(t, padRow(slot, map[int]string{4 + slot: "1"}))
 	}
 	for slot, want := range []string{"1/0x130=1", "1/0x131=1", "1/0x133=1", "1/0x134=1"} {
 		if got := events[slot].frame(t); got != want {
@@ -266,7 +266,7 @@ func (m *machine) testGoodbyes(t *testing.T) {
 	pid := m.startService(t, nil)
 	pressed, released := "1/0x130=1 3/0x0=32767 3/0x1=-32767 3/0x2=255", "1/0x130=0 3/0x0=0 3/0x1=0 3/0x2=0"
 	c := m.connect(t)
-	c.send(t, row(0, nil))
+	c.send(t, padRow(0, nil))
 	pad := m.waitPad(t, 0)
 	event := m.read(t, pad.Node)
 	for name, leave := range map[string]func(){
@@ -276,7 +276,7 @@ func (m *machine) testGoodbyes(t *testing.T) {
 		"malformed":    func() { c.send(t, "[[0,") },
 	} {
 		c = m.connect(t)
-		c.send(t, everything(0))
+		c.send(t, allPressed(0))
 		if got := event.frame(t); got != pressed {
 			t.Errorf("pressed: %s", got)
 		}
@@ -286,7 +286,7 @@ func (m *machine) testGoodbyes(t *testing.T) {
 		}
 	}
 	c = m.connect(t)
-	c.send(t, everything(0))
+	c.send(t, allPressed(0))
 	if got := event.frame(t); got != pressed {
 		t.Errorf("pressed: %s", got)
 	}
@@ -303,7 +303,7 @@ func (m *machine) testGoodbyes(t *testing.T) {
 func (m *machine) testRumble(t *testing.T) {
 	m.startService(t, nil)
 	c := m.connect(t)
-	c.send(t, row(1, nil))
+	c.send(t, padRow(1, nil))
 	node := m.waitPad(t, 1).Node
 	force := func(do string, more map[string]any) (id int) {
 		t.Helper()
@@ -363,13 +363,13 @@ func (m *machine) testAttach(t *testing.T) {
 	m.startService(t, nil, "--gamepad-input", "/tmp/attach") // --gamepad-device auto finds it
 	event, keys := m.read(t, node), m.read(t, keyboard)
 	c := m.connect(t)
-	c.send(t, everything(0))
-	c.send(t, everything(2))
+	c.send(t, allPressed(0))
+	c.send(t, allPressed(2))
 	// Slot 2 has the pad: the first and seventh of its buttons, its first and second axis, whose range is 0..255.
 	if got, want := event.frame(t), "1/0x130=1 1/0x136=1 3/0x0=32767 3/0x1=0"; got != want {
 		t.Errorf("pressed: %s, want %s", got, want)
 	}
-	c.send(t, row(2, map[int]string{1: "32767"}))
+	c.send(t, padRow(2, map[int]string{1: "32767"}))
 	if got, want := event.frame(t), "1/0x130=0 1/0x136=0 3/0x0=0 3/0x1=255"; got != want {
 		t.Errorf("moved: %s, want %s", got, want)
 	}
@@ -453,7 +453,7 @@ func (m *machine) testNoPermission(t *testing.T) {
 			}
 			m.Call(t, "/mknod", map[string]any{"of": "/dev/uinput", "path": node}, nil)
 			c := m.connect(t)
-			c.send(t, everything(0))
+			c.send(t, allPressed(0))
 			m.waitPad(t, 0)
 		})
 	}

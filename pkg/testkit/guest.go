@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -90,7 +89,7 @@ func boot(t testing.TB, image, initrd string, ports []int) *Guest {
 	g := &Guest{forward: map[int]string{}, exited: make(chan struct{}), client: &http.Client{Transport: &http.Transport{}}}
 	network := "user,id=net,restrict=on"
 	for _, port := range ports {
-		g.forward[port] = freeAddr(t)
+		g.forward[port] = freeAddr(t) // qemu cannot be asked which port it chose
 		network += fmt.Sprintf(",hostfwd=tcp:%s-:%d", g.forward[port], port)
 	}
 	g.control = "http://" + g.forward[controlPort]
@@ -116,17 +115,6 @@ func boot(t testing.TB, image, initrd string, ports []int) *Guest {
 		}
 	})
 	return g
-}
-
-// freeAddr is a loopback address that was free a moment ago; qemu cannot be asked which port it chose.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // wait returns true when guestinit answers, false when qemu has ended.
