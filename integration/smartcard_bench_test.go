@@ -1,0 +1,69 @@
+package integration
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+	"time"
+
+	"ghostaux/pkg/testkit"
+	"ghostaux/services/smartcard/pcsc"
+)
+
+// BenchmarkSmartcard is the round trip of a short APDU as a PC/SC program sees it, through pcscd and vpcd: to a card
+// emulator that sits in vpcd itself, without and with quick acknowledgements, and through ghostaux to a scripted far end
+// behind KasmVNC's relay, and to an emulated card behind a card agent and a second pcscd.
+func BenchmarkSmartcard(b *testing.B) {
+	b.Run("emulator", func(b *testing.B) {
+		p := testkit.StartPcscd(b)
+		startEmulator(b, p.Addr, false)
+		roundTrips(b, p, atrTwo)
+	})
+	b.Run("emulator-quickack", func(b *testing.B) {
+		p := testkit.StartPcscd(b)
+		startEmulator(b, p.Addr, true)
+		roundTrips(b, p, atrTwo)
+	})
+	b.Run("relay", func(b *testing.B) {
+		d := startDesk(b)
+		d.card.set(atrOne)
+		roundTrips(b, d.pcscd, atrOne)
+	})
+	b.Run("agent", func(b *testing.B) {
+		far, near := testkit.StartPcscd(b), testkit.StartPcscd(b)
+		g := testkit.StartGhostaux(b, "--only", "smartcard", "--smartcard-relay", "off", "--smartcard-vpcd-addr", near.Addr)
+		startEmulator(b, far.Addr, true)
+		startAgent(b, g, far)
+		roundTrips(b, near, atrTwo)
+	})
+}
+
+// roundTrips measures until b has enough, and reports the median and the 99th percentile.
+func roundTrips(b *testing.B, p *testkit.Pcscd, atr []byte) {
+	b.Helper()
+	c := client(b, p)
+	waitATR(b, c, atr)
+	card := connect(b, c)
+	apdu := []byte{0x00, 0xB0, 0x00, 0x00, 0x08}
+	want := response(apdu)
+	for range 20 {
+		roundTrip(b, card, apdu, want)
+	}
+	var took []time.Duration
+	for b.Loop() {
+		begin := time.Now()
+		roundTrip(b, card, apdu, want)
+		took = append(took, time.Since(begin))
+	}
+	slices.Sort(took)
+	us := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
+	b.ReportMetric(us(took[len(took)/2]), "median-us")
+	b.ReportMetric(us(took[len(took)*99/100]), "p99-us")
+}
+
+func roundTrip(b *testing.B, card *pcsc.Card, apdu, want []byte) {
+	got, err := card.Transmit(apdu, make([]byte, 0, 64), 10*time.Second)
+	if err != nil || !bytes.Equal(got, want) {
+		b.Fatalf("got %X, %v", got, err)
+	}
+}
