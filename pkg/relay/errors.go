@@ -17,6 +17,9 @@ var (
 	// ErrEmpty is a datagram without a byte, which Xvnc ignores.
 	ErrEmpty = errors.New("empty datagram")
 
+	// ErrBusy is a TrySend that would have to wait.
+	ErrBusy = errors.New("no room in the relay's queue")
+
 	errReplaced = errors.New("its socket was replaced by a new one")
 	errUnbound  = errors.New("the socket file for its answers was removed")
 )

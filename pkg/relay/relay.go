@@ -25,7 +25,10 @@ type Options struct {
 	// Receive gets every datagram of a browser, one after the other, from a goroutine of Run; the slice is valid
 	// during the call only. It may be slow: what piles up meanwhile is bounded, and the oldest goes. Nil: the client
 	// has no address, and nothing can come.
-	Receive    func(datagram []byte)
+	Receive func(datagram []byte)
+	// Inline has Receive called by the goroutine that reads the socket, which saves two changes of goroutine. Then
+	// Receive must not wait for anybody: the X server stands still meanwhile.
+	Inline     bool
 	MaxReceive int      // longest datagram to receive, in bytes; longer ones are dropped. 0: 1 MiB
 	Dir        string   // where the socket for answers goes; "": os.TempDir()
 	Metrics    *Metrics // nil: none
@@ -130,15 +133,23 @@ func (c *Client) Run(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
+	if c.options.Inline {
+		return c.drain(ctx, c.options.Receive)
+	}
 	q := newQueue()
+	take := func(datagram []byte) {
+		if q.put(datagram) {
+			c.metrics.dropped.WithLabelValues(dropFull).Inc()
+		}
+	}
 	group, ctx := service.NewGroup(ctx)
-	group.Go(func() error { return c.drain(ctx, q) })
+	group.Go(func() error { return c.drain(ctx, take) })
 	group.Go(func() error { return c.deliver(ctx, q) })
 	return group.Wait()
 }
 
 // drain reads the socket without ever waiting for anybody: the X server sleeps while its datagram finds no room.
-func (c *Client) drain(ctx context.Context, q *queue) error {
+func (c *Client) drain(ctx context.Context, take func([]byte)) error {
 	buf := make([]byte, c.options.MaxReceive+1)
 	for ctx.Err() == nil {
 		conn := c.current()
@@ -146,7 +157,7 @@ func (c *Client) drain(ctx context.Context, q *queue) error {
 			return net.ErrClosed
 		}
 		stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
-		err := c.receive(conn, buf, q)
+		err := c.receive(conn, buf, take)
 		stop()
 		if ctx.Err() == nil && c.current() == conn { // else it was the end, or the socket was replaced
 			return fmt.Errorf("receive from the relay: %w", err)
@@ -155,7 +166,7 @@ func (c *Client) drain(ctx context.Context, q *queue) error {
 	return nil
 }
 
-func (c *Client) receive(conn *net.UnixConn, buf []byte, q *queue) error {
+func (c *Client) receive(conn *net.UnixConn, buf []byte, take func([]byte)) error {
 	for {
 		n, err := conn.Read(buf)
 		switch {
@@ -166,9 +177,7 @@ func (c *Client) receive(conn *net.UnixConn, buf []byte, q *queue) error {
 			c.metrics.dropped.WithLabelValues(dropLong).Inc()
 		default:
 			c.metrics.received.Inc()
-			if q.put(buf[:n]) {
-				c.metrics.dropped.WithLabelValues(dropFull).Inc()
-			}
+			take(buf[:n])
 		}
 	}
 }

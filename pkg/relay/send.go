@@ -91,6 +91,46 @@ func (c *Client) Begin(ctx context.Context) error {
 	return nil
 }
 
+// TrySend is Send without waiting: the error is ErrBusy when there is no room now, or another Send works.
+func (c *Client) TrySend(datagram []byte) error {
+	if len(datagram) == 0 {
+		return ErrEmpty
+	}
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	default:
+		return ErrBusy
+	}
+	err := c.connect()
+	if err == nil {
+		err = c.sendNow(datagram)
+	}
+	switch {
+	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):
+		return ErrBusy
+	case err != nil:
+		return c.judge(context.Background(), err, len(datagram))
+	}
+	c.metrics.sent.Inc()
+	c.metrics.sentBytes.Add(float64(len(datagram)))
+	return nil
+}
+
+func (c *Client) sendNow(datagram []byte) error {
+	l := &c.link
+	l.datagram, l.patient = datagram, false
+	defer func() { l.datagram = nil }()
+	for {
+		if err := l.raw.Write(l.write); err != nil {
+			return err
+		}
+		if l.err != unix.EINTR {
+			return l.err
+		}
+	}
+}
+
 // connect makes the relay the peer of the socket. The file may have been bound anew while its old owner still lives, and our
 // own may have been removed from a temporary directory: no send would ever fail of it, so it is looked for.
 func (c *Client) connect() error {

@@ -2,127 +2,191 @@ package smartcard
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"net"
+	"sync"
 	"time"
 
+	"ghostaux/pkg/relay"
 	"ghostaux/pkg/service"
 )
 
-// bridge is one Run: the machine, and the goroutines that bring it events and do what it wants. All fields belong to the
-// goroutine of run, except the channels.
+// bridge is one Run: the machine, and what brings it events and does what it wants. An event is handled by the goroutine that
+// has it, from the socket it came from to the socket that its consequence goes to: every change of goroutine in
+// between would cost an exchange some 10 us.
 type bridge struct {
 	ctx     context.Context
 	group   *service.Group
 	log     *slog.Logger
 	board   *board
-	machine *machine
 	readers readers
 
-	relay      *courier // nil: none configured
+	mu         sync.Mutex // guards the following fields; nothing that may wait is done with it, see act
+	machine    *machine
+	link       relayLink // nil: no relay is configured
+	relay      *courier  // of what link does not take at once
 	relayFound bool
-	relayNews  chan error // nil: found; otherwise why it is lost
-	relayIn    inbox
-
-	agent   *agent // the newest; nil: none
-	agentIn inbox
-	attach  chan *agent
-	detach  chan *agent
-
-	shown    []byte  // the ATR that the board shows
-	reader   *reader // nil: not wanted
-	failures int     // connections to vpcd in a row that did not last
-	timer    *time.Timer
-	armed    time.Time // when the timer fires; zero: it does not
+	agent      *agent // the newest; nil: none
+	reader     *reader
+	failures   int        // connections to vpcd in a row that did not last
+	turn       *sync.Cond // vpcd's next message may be taken, or reader has changed
+	shown      []byte     // the ATR that the board shows
+	timer      *time.Timer
+	armed      time.Time // when timer fires; zero: it does not
+	closed     bool
 }
 
-// inbox hands packets to the bridge without copying them: the giver waits until the packet was used.
-type inbox struct {
-	packets chan packetFrom
-	used    chan struct{} // holds one value, so that the bridge never waits for the giver
-	done    <-chan struct{}
-}
-
-type packetFrom struct {
-	agent *agent // nil: the relay
-	data  []byte
-}
-
-func newInbox(done <-chan struct{}) inbox {
-	return inbox{packets: make(chan packetFrom), used: make(chan struct{}, 1), done: done}
-}
-
-// give returns true when the packet was used, and false when the bridge has ended.
-func (i inbox) give(p packetFrom) bool {
-	select {
-	case i.packets <- p:
-	case <-i.done:
-		return false
+func newBridge(ctx context.Context, group *service.Group, s *Service) *bridge {
+	b := &bridge{
+		ctx: ctx, group: group, log: s.log, board: s.board, readers: s.dial,
+		machine: newMachine(timing{poll: s.config.Poll, transmit: s.config.Timeout}, s.metrics),
+		timer:   time.NewTimer(time.Hour),
 	}
-	select {
-	case <-i.used:
-		return true
-	case <-i.done:
-		return false
-	}
+	b.turn = sync.NewCond(&b.mu)
+	return b
 }
 
-// run handles events until ctx ends.
+// run lets time pass for the machine until ctx ends, and then no event is handled any more.
 func (b *bridge) run() error {
-	b.timer = time.NewTimer(time.Hour)
-	defer b.timer.Stop()
-	defer b.closeReader()
+	defer b.close()
 	for {
-		var frames <-chan []byte
-		var readerNews <-chan readerEvent
-		if b.reader != nil {
-			readerNews = b.reader.events
-			if b.machine.AcceptsFrame() {
-				frames = b.reader.frames
-			}
-		}
 		select {
-		case f := <-frames:
-			b.reader.heard = true
-			b.act(b.machine.Frame(time.Now(), f))
-		case p := <-b.relayIn.packets:
-			if b.agent == nil && b.relayFound {
-				b.act(b.machine.Packet(time.Now(), p.data))
-			}
-			b.relayIn.used <- struct{}{}
-		case p := <-b.agentIn.packets:
-			if b.agent == p.agent {
-				b.act(b.machine.Packet(time.Now(), p.data))
-			}
-			b.agentIn.used <- struct{}{}
-		case e := <-readerNews:
-			b.onReader(e)
-		case err := <-b.relayNews:
-			b.onRelay(err)
-		case a := <-b.attach:
-			b.onAttach(a)
-		case a := <-b.detach:
-			b.onDetach(a)
 		case <-b.timer.C:
-			b.armed = time.Time{}
-			b.act(b.machine.Tick(time.Now()))
+			b.tick()
 		case <-b.ctx.Done():
 			return b.ctx.Err()
 		}
-		b.arm()
-		b.publish()
 	}
 }
 
-// act does what the machine wants. It may lead to further events, which it handles too.
+func (b *bridge) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	b.timer.Stop()
+	b.closeReader()
+}
+
+func (b *bridge) tick() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.armed = time.Time{}
+	b.act(b.machine.Tick(time.Now()))
+	b.settle()
+}
+
+// onPacket is a packet of the agent, or with nil of the relay.
+func (b *bridge) onPacket(from *agent, packet []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed || from != b.agent || from == nil && !b.relayFound {
+		return
+	}
+	b.act(b.machine.Packet(time.Now(), packet))
+	b.settle()
+}
+
+// onRelay is the relay that was found, or why it is lost.
+func (b *bridge) onRelay(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.relayFound = err == nil
+	b.board.relay(err)
+	switch {
+	case b.closed || b.agent != nil:
+	case b.relayFound:
+		b.act(b.machine.FarUp(time.Now(), false))
+	default:
+		b.act(b.machine.FarDown(time.Now(), false))
+	}
+	b.settle()
+}
+
+// attach makes the newest agent the far end. It returns false when the bridge has ended.
+func (b *bridge) attach(a *agent) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return false
+	}
+	b.act(b.machine.FarDown(time.Now(), true))
+	if b.agent != nil {
+		b.agent.end(errDisplaced)
+	}
+	b.agent = a
+	b.log.Info("card agent connected", "user", a.user)
+	b.act(b.machine.FarUp(time.Now(), true))
+	b.settle()
+	return true
+}
+
+// detach is the end of an agent.
+func (b *bridge) detach(a *agent) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed || b.agent != a {
+		return
+	}
+	b.log.Info("card agent gone", "user", a.user)
+	b.act(b.machine.FarDown(time.Now(), true))
+	b.agent = nil
+	if b.relayFound {
+		b.act(b.machine.FarUp(time.Now(), false))
+	}
+	b.settle()
+}
+
+// onFrame takes a message of vpcd when its turn has come. It returns false when the reader is not wanted any more.
+func (b *bridge) onFrame(r *reader, frame []byte) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for b.reader == r && !b.machine.AcceptsFrame() {
+		b.turn.Wait()
+	}
+	if b.reader != r {
+		return false
+	}
+	r.heard = true
+	b.act(b.machine.Frame(time.Now(), frame))
+	b.settle()
+	return true
+}
+
+// onConnected is a connection to vpcd.
+func (b *bridge) onConnected(r *reader, conn net.Conn) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.reader != r {
+		return
+	}
+	r.conn, r.since = conn, time.Now()
+	b.machine.metrics.readers.Inc()
+	b.act(b.machine.ReaderUp(time.Now()))
+	b.settle()
+}
+
+// onUnreachable is a connection to vpcd that could not be made.
+func (b *bridge) onUnreachable(err error) { b.board.vpcd(err) }
+
+// onLost is the end of the connection to vpcd.
+func (b *bridge) onLost(r *reader) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.reader != r {
+		return
+	}
+	b.lostReader()
+	b.settle()
+}
+
+// act does what the machine wants. It runs with mu held. None of it waits for a peer: the relay is only tried, an agent has its
+// courier, and vpcd waits for the answer that it gets.
 func (b *bridge) act(todo []action) {
 	for _, a := range todo {
 		switch a.kind {
 		case toFar:
-			if b.agent != nil {
-				b.agent.out.put(a.data)
-			} else {
-				b.relay.put(a.data)
-			}
+			b.ask(a.data)
 		case toReader:
 			if !b.write(a.data) {
 				b.lostReader()
@@ -138,53 +202,41 @@ func (b *bridge) act(todo []action) {
 	}
 }
 
+func (b *bridge) ask(packet []byte) {
+	if b.agent != nil {
+		b.agent.out.put(packet)
+		return
+	}
+	switch err := b.link.TrySend(packet); {
+	case err == nil:
+	case errors.Is(err, relay.ErrBusy):
+		b.relay.put(packet)
+	default:
+		b.relay.fail(err)
+	}
+}
+
+// settle follows every event: what it has changed is shown, and the next one may come.
+func (b *bridge) settle() {
+	b.arm()
+	b.publish()
+	if b.machine.AcceptsFrame() {
+		b.turn.Signal()
+	}
+}
+
 // arm sets the timer when it would fire too late. One that fires too early costs a Tick.
 func (b *bridge) arm() {
 	due := b.machine.Deadline()
-	if due.IsZero() || !b.armed.IsZero() && !due.Before(b.armed) {
+	if b.closed || due.IsZero() || !b.armed.IsZero() && !due.Before(b.armed) {
 		return
 	}
 	b.armed = due
 	b.timer.Reset(time.Until(due))
 }
 
-func (b *bridge) onRelay(err error) {
-	b.relayFound = err == nil
-	b.board.relay(err)
-	switch {
-	case b.agent != nil:
-	case b.relayFound:
-		b.act(b.machine.FarUp(time.Now(), false))
-	default:
-		b.act(b.machine.FarDown(time.Now(), false))
-	}
-}
-
-// onAttach makes the newest agent the far end.
-func (b *bridge) onAttach(a *agent) {
-	b.act(b.machine.FarDown(time.Now(), true))
-	if b.agent != nil {
-		b.agent.end(errDisplaced)
-	}
-	b.agent = a
-	b.log.Info("card agent connected", "user", a.user)
-	b.act(b.machine.FarUp(time.Now(), true))
-}
-
-func (b *bridge) onDetach(a *agent) {
-	if b.agent != a {
-		return
-	}
-	b.log.Info("card agent gone", "user", a.user)
-	b.act(b.machine.FarDown(time.Now(), true))
-	b.agent = nil
-	if b.relayFound {
-		b.act(b.machine.FarUp(time.Now(), false))
-	}
-}
-
 func (b *bridge) openReader() {
-	if b.reader != nil {
+	if b.reader != nil || b.closed {
 		return
 	}
 	var pause time.Duration
@@ -192,7 +244,7 @@ func (b *bridge) openReader() {
 		pause = min(firstRedial<<min(b.failures, 8), lastRedial)
 	}
 	ctx, cancel := context.WithCancel(b.ctx)
-	r := newReader(cancel)
+	r := &reader{bridge: b, cancel: cancel}
 	b.reader = r
 	b.group.Go(func() error {
 		defer cancel()
@@ -204,19 +256,7 @@ func (b *bridge) closeReader() {
 	if b.reader != nil {
 		b.reader.cancel()
 		b.reader = nil
-	}
-}
-
-func (b *bridge) onReader(e readerEvent) {
-	switch {
-	case e.conn != nil:
-		b.reader.conn, b.reader.since = e.conn, time.Now()
-		b.machine.metrics.readers.Inc()
-		b.act(b.machine.ReaderUp(time.Now()))
-	case e.down:
-		b.lostReader()
-	default:
-		b.board.vpcd(e.err)
+		b.turn.Broadcast()
 	}
 }
 

@@ -15,6 +15,7 @@ const stuckAfter = time.Second
 type courier struct {
 	send func(ctx context.Context, packet []byte) error
 	work chan struct{} // holds a value when there is something in next
+	lost chan error    // holds why there is nobody to send to
 
 	mu      sync.Mutex // guards the following fields
 	next    []byte     // to be sent; empty: nothing
@@ -24,7 +25,7 @@ type courier struct {
 }
 
 func newCourier(send func(ctx context.Context, packet []byte) error) *courier {
-	return &courier{send: send, work: make(chan struct{}, 1), next: make([]byte, 0, MaxPacket)}
+	return &courier{send: send, work: make(chan struct{}, 1), lost: make(chan error, 1), next: make([]byte, 0, MaxPacket)}
 }
 
 // run sends until ctx ends or a packet cannot be sent.
@@ -37,6 +38,8 @@ func (c *courier) run(ctx context.Context) error {
 	for {
 		select {
 		case <-c.work:
+		case err := <-c.lost:
+			return err
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -88,10 +91,22 @@ func (c *courier) put(packet []byte) {
 	}
 }
 
+// fail ends run.
+func (c *courier) fail(err error) {
+	select {
+	case c.lost <- err:
+	default:
+	}
+}
+
 // end throws away what was put and not sent.
 func (c *courier) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cancel()
 	c.next, c.started = c.next[:0], time.Time{}
+	select {
+	case <-c.lost:
+	default:
+	}
 }

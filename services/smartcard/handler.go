@@ -63,12 +63,11 @@ func (a *agent) serve(b *bridge) {
 		defer close(closed)
 		a.close(context.Cause(ctx))
 	})
-	select {
-	case b.attach <- a:
-	case <-b.ctx.Done():
-		<-closed
+	if !b.attach(a) {
+		<-closed // the bridge's end is the agent's
 		return
 	}
+	defer b.detach(a)
 	group.Go(func() error {
 		err := a.out.run(groupCtx)
 		if ctx.Err() == nil { // otherwise close tells the agent why
@@ -83,10 +82,6 @@ func (a *agent) serve(b *bridge) {
 	_ = group.Wait()
 	if !stop() {
 		<-closed
-	}
-	select {
-	case b.detach <- a:
-	case <-b.ctx.Done():
 	}
 }
 
@@ -113,9 +108,7 @@ func (a *agent) read(b *bridge) {
 			a.conn.Close(ws.UnsupportedData, "a card agent speaks binary messages")
 			return
 		}
-		if !b.agentIn.give(packetFrom{agent: a, data: msg}) {
-			return
-		}
+		b.onPacket(a, msg)
 	}
 }
 

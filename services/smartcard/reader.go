@@ -86,27 +86,15 @@ func (a acceptor) run(ctx context.Context, listener net.Listener) error {
 	}
 }
 
-// readerEvent is news of a connection to vpcd.
-type readerEvent struct {
-	conn net.Conn // connected; nil: the connection is lost, or could not be made
-	err  error
-	down bool // the reader has ended
-}
-
 // reader is one connection to vpcd, from the first try to its end.
 type reader struct {
-	events chan readerEvent
-	frames chan []byte // a frame may be used until the next but one is taken
+	bridge *bridge
 	cancel context.CancelFunc
 
-	// The following belong to the bridge.
+	// The following are guarded by the bridge's mu.
 	conn  net.Conn
 	since time.Time
 	heard bool // vpcd has spoken: pcscd has accepted the connection
-}
-
-func newReader(cancel context.CancelFunc) *reader {
-	return &reader{events: make(chan readerEvent), frames: make(chan []byte), cancel: cancel}
 }
 
 // run connects, for as long as it takes, and reads until the connection is lost or ctx ends.
@@ -125,11 +113,9 @@ func (r *reader) run(ctx context.Context, from readers, pause time.Duration) err
 	if err != nil {
 		return err
 	}
-	if !r.tell(ctx, readerEvent{conn: conn}) {
-		return nil
-	}
-	err = r.read(ctx, in)
-	r.tell(ctx, readerEvent{down: true, err: err})
+	r.bridge.onConnected(r, conn)
+	r.read(in)
+	r.bridge.onLost(r)
 	return nil
 }
 
@@ -146,9 +132,10 @@ func (r *reader) connect(ctx context.Context, from readers, pause time.Duration)
 		if err == nil {
 			return conn, true
 		}
-		if !r.tell(ctx, readerEvent{err: err}) {
+		if ctx.Err() != nil {
 			return nil, false
 		}
+		r.bridge.onUnreachable(err)
 		pause = min(max(2*pause, firstRedial), lastRedial)
 		timer.Reset(pause)
 	}
@@ -156,27 +143,13 @@ func (r *reader) connect(ctx context.Context, from readers, pause time.Duration)
 
 // read hands over one message after the other. It reads one ahead, so that a connection that ends during an exchange is
 // noticed at once.
-func (r *reader) read(ctx context.Context, in io.Reader) error {
+func (r *reader) read(in io.Reader) {
 	buffers := [2][]byte{make([]byte, MaxPayload), make([]byte, MaxPayload)}
 	header := make([]byte, frameHeader)
 	for i := 0; ; i++ {
 		frame, err := readFrameInto(in, header, buffers[i%2])
-		if err != nil {
-			return err
+		if err != nil || !r.bridge.onFrame(r, frame) {
+			return
 		}
-		select {
-		case r.frames <- frame:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-func (r *reader) tell(ctx context.Context, e readerEvent) bool {
-	select {
-	case r.events <- e:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

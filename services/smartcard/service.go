@@ -38,6 +38,7 @@ type relayLink interface {
 	Run(ctx context.Context) error
 	Wait(ctx context.Context) error
 	Send(ctx context.Context, datagram []byte) error
+	TrySend(datagram []byte) error
 	State() relay.State
 	Close() error
 }
@@ -53,7 +54,7 @@ func New(c Config, env service.Env) (*Service, error) {
 	}
 	s.openRelay = func(receive func([]byte)) (relayLink, error) {
 		return relay.Open(relay.Options{
-			Path: c.Relay, Log: env.Log, Receive: receive, MaxReceive: agentReadLimit, Metrics: s.relayed,
+			Path: c.Relay, Log: env.Log, Receive: receive, Inline: true, MaxReceive: agentReadLimit, Metrics: s.relayed,
 		})
 	}
 	env.Metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -98,12 +99,7 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 		return err
 	}
 	group, ctx := service.NewGroup(ctx)
-	b := &bridge{
-		ctx: ctx, group: group, log: s.log, board: s.board,
-		machine: newMachine(timing{poll: s.config.Poll, transmit: s.config.Timeout}, s.metrics),
-		readers: s.dial, relayIn: newInbox(ctx.Done()), agentIn: newInbox(ctx.Done()),
-		relayNews: make(chan error), attach: make(chan *agent), detach: make(chan *agent),
-	}
+	b := newBridge(ctx, group, s)
 	closeAll, err := s.open(b)
 	if err != nil {
 		return err
@@ -124,12 +120,12 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 func (s *Service) open(b *bridge) (closeAll func(), err error) {
 	closeAll = func() {}
 	if s.config.Relay != off {
-		link, err := s.openRelay(func(datagram []byte) { b.relayIn.give(packetFrom{data: datagram}) })
+		link, err := s.openRelay(func(datagram []byte) { b.onPacket(nil, datagram) })
 		if err != nil {
 			return nil, err
 		}
 		closeAll = func() { _ = link.Close() }
-		b.relay = newCourier(link.Send)
+		b.link, b.relay = link, newCourier(link.Send)
 		b.group.Go(func() error { return link.Run(b.ctx) })
 		b.group.Go(func() error { return b.tend(link) })
 	}
@@ -159,36 +155,23 @@ func (s *Service) lookForVpcd() error {
 	}
 }
 
-// tend waits for the relay, carries packets to it, and says when it comes and goes.
+// tend waits for the relay, carries to it what it does not take at once, and says when it comes and goes.
 func (b *bridge) tend(link relayLink) error {
 	for {
 		if state := link.State(); !state.Present {
-			b.tellRelay(errors.New(state.Reason))
+			b.onRelay(errors.New(state.Reason))
 		}
 		if err := link.Wait(b.ctx); err != nil {
 			return err
 		}
-		if !b.tellRelay(nil) {
-			return b.ctx.Err()
-		}
+		b.onRelay(nil)
 		err := b.relay.run(b.ctx)
 		if b.ctx.Err() != nil {
 			return b.ctx.Err()
 		}
-		if !b.tellRelay(err) {
-			return b.ctx.Err()
-		}
+		b.onRelay(err)
 		if !errors.Is(err, relay.ErrAbsent) {
 			return fmt.Errorf("send to the relay: %w", err)
 		}
-	}
-}
-
-func (b *bridge) tellRelay(err error) bool {
-	select {
-	case b.relayNews <- err:
-		return true
-	case <-b.ctx.Done():
-		return false
 	}
 }
