@@ -312,3 +312,63 @@ func TestCheck(t *testing.T) {
 		t.Errorf("%v:\n%s", err, out)
 	}
 }
+
+// With --fail-secure what is broken ends the process; a device that is missing does not, nor does anything without it.
+func TestFailSecure(t *testing.T) {
+	pulse := testkit.StartPulse(t)
+	broken := []string{"PULSE_SERVER=" + pulse.Server, "GHOSTAUX_AUDIOOUT_FFMPEG=/nonexistent"}
+	stays := testkit.StartGhostauxWith(t, testkit.Start{Env: broken, Args: []string{"--only", "audioout"}})
+	absent := testkit.StartGhostauxWith(t, testkit.Start{Args: []string{"--only", "audioout,smartcard", "--fail-secure"}})
+	ends := testkit.StartGhostauxWith(t, testkit.Start{Env: append(broken, "DLP_PROCESS_FAIL_SECURE=1"), Args: []string{"--only", "audioout"}})
+	select {
+	case <-ends.Exited():
+	case <-time.After(60 * time.Second):
+		t.Fatal("it goes on")
+	}
+	if code := ends.Cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(ends.Log(), "audioout") {
+		t.Errorf("exit code %d", code)
+	}
+	for _, g := range []*testkit.Ghostaux{stays, absent} {
+		if st := g.Status(t, "audioout"); st.State != "degraded" {
+			t.Errorf("audioout is %s", st.State)
+		}
+	}
+}
+
+// As the first process of a container it buries what others leave.
+func TestReapsOrphans(t *testing.T) {
+	home := testkit.ShortDir(t)
+	cmd := exec.Command("unshare", "--pid", "--fork", "--mount-proc", "--kill-child", testkit.Binary(t),
+		"--only", "upload", "--addr", "off", "--upload-addr", "127.0.0.1:0", "--upload-dir", home)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GHOSTAUX_AUTH_TOKEN=" + testkit.Token}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	var first string
+	testkit.Eventually(t, 20*time.Second, "it runs", func() bool {
+		if kids := children(t, cmd.Process.Pid); len(kids) == 1 {
+			first = kids[0]
+		}
+		return first != "" && strings.Contains(commandLine(first), "upload-dir")
+	})
+	// A shell in the container starts a child and ends first: the child becomes one of the first process.
+	out, err := exec.Command("nsenter", "-t", first, "-p", "-m", "sh", "-c", "(sleep 0.3 & exec true) & wait").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	var pid int
+	if _, err := fmt.Sscan(first, &pid); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, 20*time.Second, "the orphan is there", func() bool { return len(children(t, pid)) == 1 })
+	testkit.Eventually(t, 20*time.Second, "the orphan is buried", func() bool { return len(children(t, pid)) == 0 })
+}
+
+func commandLine(pid string) string {
+	b, _ := os.ReadFile("/proc/" + pid + "/cmdline") // it may have gone
+	return string(b)
+}

@@ -25,10 +25,12 @@ import (
 // deviceWait is how long the services have to release their devices after the peers have gone.
 const deviceWait = 5 * time.Second
 
-type serveCommand struct{}
+type serveCommand struct {
+	FailSecure bool `help:"End with exit code 1 when a service has failed; a device that is missing is no failure." env:"GHOSTAUX_FAIL_SECURE,DLP_PROCESS_FAIL_SECURE"`
+}
 
 // Run serves until SIGTERM or SIGINT; a second one exits at once.
-func (serveCommand) Run(c *config, out *output) error {
+func (cmd serveCommand) Run(c *config, out *output) error {
 	log := c.Log.logger(out.stderr)
 	p, err := newProcess(c, log)
 	if err != nil {
@@ -47,8 +49,18 @@ func (serveCommand) Run(c *config, out *output) error {
 		log.Warn("stopping at once", "signal", (<-stop).String())
 		os.Exit(1)
 	}()
+	go reapOrphans(ctx)
+	if !cmd.FailSecure {
+		p.serve(ctx)
+		return nil
+	}
+	failed := make(chan error, 1)
+	go func() {
+		failed <- failSecure(ctx, p.supervisor)
+		cancel()
+	}()
 	p.serve(ctx)
-	return nil
+	return <-failed
 }
 
 // process is everything that runs.

@@ -1,5 +1,7 @@
 package service
 
+import "time"
+
 // Snapshot returns the status of every service, in the order of services.Build, with its report.
 func (s *Supervisor) Snapshot() []Status {
 	list := s.statuses()
@@ -59,4 +61,16 @@ func (s *Supervisor) statuses() []statusOf {
 		list = append(list, statusOf{Status: st, service: e.service})
 	}
 	return list
+}
+
+// Broken names a service that has failed, or has been degraded for so long by something that this machine should have. A
+// missing device is not a failure.
+func (s *Supervisor) Broken(so time.Duration) (st Status, ok bool) {
+	for _, of := range s.statuses() {
+		long := of.State == Degraded && !of.Absent && time.Since(of.Since) >= so
+		if of.State == Failed || long {
+			return of.Status, true
+		}
+	}
+	return Status{}, false
 }
