@@ -125,7 +125,7 @@ func (m *machine) testStatus(t *testing.T) {
 	}
 }
 
-func curlPage(t *testing.T, url string) string {
+func curlPage(t testing.TB, url string) string {
 	t.Helper()
 	out, err := exec.Command("curl", "-ksS", "-m", "30", "-u", testkit.Token, url).CombinedOutput()
 	if err != nil {
