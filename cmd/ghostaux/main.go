@@ -16,7 +16,7 @@ import (
 var version = "devel"
 
 func main() {
-	args := auth.HideArgs("--auth-token")
+	args := auth.HideArgs("auth-token")
 	name, args := args[0], args[1:]
 	if p, ok := as(name); ok {
 		var warnings []string

@@ -2,28 +2,33 @@ package auth
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"unsafe"
 )
 
 // HideArgs makes the values of secret flags disappear from /proc/PID/cmdline, which every user of the machine can read. It
-// returns the arguments as they were; os.Args has the hidden ones from now on. The flags are given as "--auth-token".
+// returns the arguments as they were; os.Args has the hidden ones from now on. The flags are given without dashes, such as
+// "auth-token", since start scripts have written them with one and with two.
 func HideArgs(flags ...string) []string {
 	args := make([]string, len(os.Args))
 	for i, arg := range os.Args {
 		args[i] = strings.Clone(arg)
 	}
 	for i, arg := range os.Args {
-		for _, flag := range flags {
-			switch {
-			case strings.HasPrefix(arg, flag+"="):
-				overwrite(arg[len(flag)+1:])
-			case i > 0 && args[i-1] == flag:
-				overwrite(arg)
-			}
+		name, value, joined := strings.Cut(arg, "=")
+		switch {
+		case joined && isFlag(name, flags):
+			overwrite(value)
+		case i > 0 && isFlag(args[i-1], flags):
+			overwrite(arg)
 		}
 	}
 	return args
+}
+
+func isFlag(arg string, flags []string) bool {
+	return strings.HasPrefix(arg, "-") && slices.Contains(flags, strings.TrimLeft(arg, "-"))
 }
 
 // DropEnv removes the variables that hold secrets, so that no program that this process starts has them. What the process
