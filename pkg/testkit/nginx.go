@@ -64,3 +64,14 @@ func (n *Nginx) kill() {
 	_ = n.Cmd.Process.Kill()
 	_ = n.Cmd.Wait()
 }
+
+// freeAddr is an address on loopback that nobody listened on a moment ago.
+func freeAddr(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
