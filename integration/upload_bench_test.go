@@ -136,7 +136,7 @@ func benchGhostaux(b *testing.B, name string, args ...string) receiver {
 		body += "------WebKitFormBoundary7MA4YWxkTrZu0gW\r\nContent-Disposition: form-data; name=\"file\"; filename=\"" + file + "\"\r\n" +
 			"Content-Type: application/octet-stream\r\n\r\n"
 		return "POST /upload HTTP/1.1\r\nHost: bench\r\nAuthorization: " + testkit.Authorization(testkit.Token) + "\r\n" +
-			"Content-Type: multipart/form-data; boundary=----WebKitFormBoundary7MA4YWxkTrZu0gW\r\nContent-Length: LENGTH\r\n\r\n" + body,
+				"Content-Type: multipart/form-data; boundary=----WebKitFormBoundary7MA4YWxkTrZu0gW\r\nContent-Length: LENGTH\r\n\r\n" + body,
 			"\r\n------WebKitFormBoundary7MA4YWxkTrZu0gW--\r\n"
 	}}
 }
