@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -126,4 +129,189 @@ func TestPrinterWithCups(t *testing.T) {
 	if n := strings.Count(d.aux.Log(), `"document sent"`); n != 2 {
 		t.Errorf("%d log lines for two documents", n)
 	}
+}
+
+// Documents of all sizes arrive whole through a reader that takes its time, at no cost in memory or processor time.
+func TestPrinterSizes(t *testing.T) {
+	d := newPrintDesk(t, "--printer-pace", "0")
+	x := testkit.StartXvnc(t, "printer:"+d.path)
+	p := testkit.WatchPrintouts(t, x)
+	p.Slow = 3 * time.Millisecond
+	d.write("one-byte.pdf", []byte("%"))
+	n := 0
+	for _, size := range []int{65_535, 212_961, 1_048_576, 25<<20 + 1, 300 << 20} {
+		data := testkit.PDF(size, uint64(size))
+		want := sumOf(data)
+		d.write(fmt.Sprintf("%d.pdf", size), data)
+		data = nil
+		if size >= 300<<20 {
+			testkit.Eventually(t, 60*time.Second, "it is half sent", func() bool { return p.Progress() > 20<<20 })
+			p.Hurry()
+			d.blocked(x)
+		}
+		n++
+		got := p.Wait(t, 120*time.Second, n)
+		if last := got[n-1]; last.SHA256 != want || last.Size != int64(size) {
+			t.Errorf("%d bytes came, want %d, or with another hash", last.Size, size)
+		}
+	}
+	if peak := memoryPeak(t, d.aux.Cmd.Process.Pid); peak > 100<<20 {
+		t.Errorf("the largest document took %d MiB of memory", peak>>20)
+	}
+}
+
+// blocked measures what a document costs while the X server takes nothing of it.
+func (d *printDesk) blocked(x *testkit.Xvnc) {
+	d.t.Helper()
+	resume := x.Freeze()
+	defer resume()
+	pid := d.aux.Cmd.Process.Pid
+	begun := processorTime(d.t, pid)
+	time.Sleep(time.Second) // what is measured is that nothing happens
+	used := processorTime(d.t, pid) - begun
+	d.t.Logf("a second of waiting for room: %v of processor time", used)
+	if used > 100*time.Millisecond {
+		d.t.Errorf("a second of waiting for room cost %v of processor time", used)
+	}
+}
+
+func processorTime(t testing.TB, pid int) time.Duration {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	var user, system int64 // in hundredths of a second
+	if _, err := fmt.Sscan(fields[11]+" "+fields[12], &user, &system); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
+// memoryPeak is the largest resident size of a process so far, in bytes.
+func memoryPeak(t testing.TB, pid int) (peak int64) {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	if _, err := fmt.Sscan(rest, &peak); err != nil {
+		t.Fatal(err)
+	}
+	return peak << 10
+}
+
+// A process that is killed prints nothing twice afterwards, and what comes then is printed.
+func TestPrinterKilledAndStartedAgain(t *testing.T) {
+	d := newPrintDesk(t, "--printer-pace", "1ms")
+	x := testkit.StartXvnc(t, "printer:"+d.path)
+	p := testkit.WatchPrintouts(t, x)
+	first := testkit.PDF(3000, 1)
+	d.write("first.pdf", first)
+	p.Wait(t, 20*time.Second, 1)
+	d.write("cut.pdf", testkit.PDF(50<<20, 2))
+	testkit.Eventually(t, 20*time.Second, "it is being sent", func() bool { return p.Progress() > 1<<20 })
+	d.aux.Kill()
+	d.start()
+	next := testkit.PDF(4000, 3)
+	d.write("next.pdf", next)
+	if got := p.Wait(t, 20*time.Second, 2); got[1].SHA256 != sumOf(next) {
+		t.Error("another document was printed than the one that came after the start")
+	}
+	if code := d.aux.Stop(t); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+func TestPrinterSwitchedOff(t *testing.T) {
+	dir := testkit.ShortDir(t)
+	aux := testkit.StartGhostauxWith(t, testkit.Start{
+		Args: []string{"--only", "printer", "--printer-dir", dir}, Env: []string{"KASM_SVC_PRINTER=0"},
+	})
+	aux.WaitState(t, "printer", "off")
+}
+
+// Without a home directory of its own nothing is lacking but the directory, and that is said.
+func TestPrinterDirectoryIsMissed(t *testing.T) {
+	aux := testkit.StartGhostaux(t, "--only", "printer")
+	aux.WaitState(t, "printer", "degraded")
+	if s := aux.Status(t, "printer"); !strings.Contains(s.Reason, aux.Home+"/PDF") || s.Advice == "" {
+		t.Errorf("%+v", s)
+	}
+	aux.Get(t, "/readyz") // it has no printer, and is ready without
+	if err := os.Mkdir(filepath.Join(aux.Home, "PDF"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	aux.WaitState(t, "printer", "ready")
+}
+
+// A file that another user may not read costs one line in the log, and is printed when its mode allows it.
+func TestPrinterUnreadableFile(t *testing.T) {
+	const nobody = 65534
+	base := testkit.ShortDir(t)
+	dir, path, program := filepath.Join(base, "PDF"), filepath.Join(base, "printer"), filepath.Join(base, "ghostaux")
+	binary, err := os.ReadFile(testkit.Binary(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{os.Chmod(base, 0o755), os.Mkdir(dir, 0o755), os.WriteFile(program, binary, 0o755)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := testkit.WatchPrintouts(t, testkit.StartXvnc(t, "printer:"+path))
+	if err := os.Chmod(path, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, "--only", "printer", "--addr", "127.0.0.1:0", "--tls", "off", "--printer-dir", dir, "--printer-relay", path)
+	cmd.Env = []string{"HOME=" + base, "GHOSTAUX_AUTH_TOKEN=" + testkit.Token}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}, Pdeathsig: syscall.SIGKILL}
+	log := &lockedBuffer{}
+	cmd.Stderr = log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	testkit.Eventually(t, 20*time.Second, "it watches", func() bool { return strings.Contains(log.String(), "watching") })
+	secret, open := testkit.PDF(3000, 1), testkit.PDF(4000, 2)
+	for name, file := range map[string]struct {
+		data []byte
+		mode os.FileMode
+	}{"secret.pdf": {secret, 0o600}, "open.pdf": {open, 0o644}} {
+		if err := os.WriteFile(filepath.Join(dir, name), file.data, file.mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := p.Wait(t, 20*time.Second, 1); got[0].SHA256 != sumOf(open) {
+		t.Error("the file that may be read is not the one that came")
+	}
+	testkit.Eventually(t, 20*time.Second, "one line", func() bool { return strings.Count(log.String(), "document refused") == 1 })
+	if err := os.Chmod(filepath.Join(dir, "secret.pdf"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.Wait(t, 20*time.Second, 2); got[1].SHA256 != sumOf(secret) {
+		t.Error("another document than the one that may be read now")
+	}
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }

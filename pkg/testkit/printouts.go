@@ -122,6 +122,13 @@ func (p *Printouts) Times() []time.Time {
 	return append([]time.Time(nil), p.times...)
 }
 
+// Hurry ends what Slow began.
+func (p *Printouts) Hurry() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.Slow = 0
+}
+
 // Progress is the number of bytes of the document that is coming now.
 func (p *Printouts) Progress() int64 {
 	p.mu.Lock()
