@@ -3,7 +3,6 @@ package integration
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -53,21 +52,6 @@ func (d *printDesk) write(name string, data []byte) {
 	if err := os.WriteFile(filepath.Join(d.dir, name), data, 0o600); err != nil {
 		d.t.Fatal(err)
 	}
-}
-
-func (d *printDesk) report() (r struct {
-	Queued    int
-	Relay     struct{ Present bool }
-	Documents []struct {
-		ID                  int64
-		Name, State, SHA256 string
-	}
-}) {
-	d.t.Helper()
-	if err := json.Unmarshal(d.aux.Status(d.t, "printer").Detail, &r); err != nil {
-		d.t.Fatal(err)
-	}
-	return r
 }
 
 func sumOf(data []byte) string {

@@ -67,7 +67,7 @@ func Open(o Options) (*Client, error) {
 		o.Dir = os.TempDir()
 	}
 	c := &Client{options: o, metrics: o.Metrics, log: o.Log, turn: make(chan struct{}, 1)}
-	c.link.init()
+	c.link.write = c.try
 	if o.Receive != nil {
 		removeStale(o.Dir)
 	}

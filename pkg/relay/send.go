@@ -30,18 +30,15 @@ type link struct {
 	peer      identity // of the relay's socket file
 	checked   time.Time
 
-	// The arguments and results of write, which is made once so that a datagram costs no memory.
+	// The argument and result of write, which is made once so that a datagram costs no memory.
 	write    func(fd uintptr) bool
 	datagram []byte
-	patient  bool // wait for room
 	err      error
-}
 
-func (l *link) init() {
-	l.write = func(fd uintptr) bool {
-		_, l.err = unix.Write(int(fd), l.datagram)
-		return !l.patient || l.err != unix.EAGAIN
-	}
+	// Of a send that waits for room.
+	ctx  context.Context // of any send
+	stop func() bool     // nil: it does not wait
+	cut  chan struct{}   // closed when the end of ctx has ended the waiting
 }
 
 func (l *link) reset(conn *net.UnixConn, raw syscall.RawConn, bound string) {
@@ -174,20 +171,18 @@ func (c *Client) rebind() error {
 	return c.connect()
 }
 
+// send lets the runtime's poller wait for room: the kernel wakes a connected socket when its peer has read, and when its peer
+// is gone.
 func (c *Client) send(ctx context.Context, datagram []byte) error {
 	l := &c.link
-	l.datagram, l.patient = datagram, false
-	defer func() { l.datagram = nil }()
+	l.datagram, l.ctx = datagram, ctx
+	defer c.sent()
 	for {
 		if err := l.raw.Write(l.write); err != nil {
 			return err
 		}
 		switch l.err {
-		case nil:
-			return nil
 		case unix.EINTR:
-		case unix.EAGAIN:
-			return c.sendPatiently(ctx)
 		case unix.ENOBUFS, unix.ENOMEM:
 			c.metrics.waits.Inc()
 			if err := pause(ctx, shortage); err != nil {
@@ -199,38 +194,39 @@ func (c *Client) send(ctx context.Context, datagram []byte) error {
 	}
 }
 
-// sendPatiently lets the runtime's poller wait for room: the kernel wakes a connected socket when its peer has read,
-// and when its peer is gone.
-func (c *Client) sendPatiently(ctx context.Context) error {
+// try is link.write: it is called until it returns true, whenever the poller sees room.
+func (c *Client) try(fd uintptr) bool {
 	l := &c.link
-	c.metrics.waits.Inc()
-	c.waiting.Store(time.Now().UnixNano())
-	defer c.waiting.Store(0)
-	cut := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		_ = l.conn.SetWriteDeadline(time.Unix(1, 0))
-		close(cut)
-	})
-	l.patient = true
-	var err error
-	for {
-		if err = l.raw.Write(l.write); err == nil {
-			err = l.err
-		}
-		if err == unix.ENOBUFS || err == unix.ENOMEM {
-			if err = pause(ctx, shortage); err == nil {
-				continue
-			}
-		}
-		if err != unix.EINTR {
-			break
-		}
+	_, l.err = unix.Write(int(fd), l.datagram)
+	if l.err != unix.EAGAIN {
+		return true
 	}
-	if !stop() {
-		<-cut
+	if l.stop == nil {
+		c.metrics.waits.Inc()
+		c.waiting.Store(time.Now().UnixNano())
+		conn, cut := l.conn, make(chan struct{})
+		l.cut = cut
+		l.stop = context.AfterFunc(l.ctx, func() {
+			_ = conn.SetWriteDeadline(time.Unix(1, 0))
+			close(cut)
+		})
+	}
+	return false
+}
+
+// sent leaves the link for the next send.
+func (c *Client) sent() {
+	l := &c.link
+	l.datagram, l.ctx = nil, nil
+	if l.stop == nil {
+		return
+	}
+	if !l.stop() {
+		<-l.cut
 		_ = l.conn.SetWriteDeadline(time.Time{})
 	}
-	return err
+	l.stop = nil
+	c.waiting.Store(0)
 }
 
 // judge turns what went wrong into what the caller can act on.

@@ -38,11 +38,17 @@ type Printouts struct {
 	times   []time.Time
 }
 
+// NewPrintouts is a viewer that is not subscribed yet.
+func NewPrintouts() *Printouts {
+	p := &Printouts{}
+	p.Viewer = Viewer{Channel: "printer", Receive: p.Packet}
+	return p
+}
+
 // WatchPrintouts subscribes a new viewer.
 func WatchPrintouts(t testing.TB, x *Xvnc) *Printouts {
 	t.Helper()
-	p := &Printouts{}
-	p.Viewer = Viewer{Channel: "printer", Receive: p.Packet}
+	p := NewPrintouts()
 	if err := x.Subscribe(&p.Viewer); err != nil {
 		t.Fatal(err)
 	}

@@ -63,6 +63,14 @@ type Viewer struct {
 // StartXvnc starts a server with relays, each name:path as for -UnixRelay. It ends with the test.
 func StartXvnc(t testing.TB, relays ...string) *Xvnc {
 	t.Helper()
+	x := NewXvnc(t, relays...)
+	x.Start()
+	return x
+}
+
+// NewXvnc is a server that is not started yet.
+func NewXvnc(t testing.TB, relays ...string) *Xvnc {
+	t.Helper()
 	x := &Xvnc{t: t, commands: make(chan func(), 1024)}
 	if len(relays) > xvncMaxRelays {
 		t.Fatalf("Xvnc takes at most %d relays", xvncMaxRelays)
@@ -74,20 +82,20 @@ func StartXvnc(t testing.TB, relays ...string) *Xvnc {
 		}
 		x.relays = append(x.relays, &xvncRelay{name: name, path: path})
 	}
-	x.Start()
 	t.Cleanup(x.Stop)
 	return x
 }
 
-// Start starts the server again after Stop, with new sockets and without viewers.
-func (x *Xvnc) Start() {
+// Start starts the server, also again after Stop: with new sockets, and without any viewers but these, who are there before
+// anybody can send.
+func (x *Xvnc) Start(viewers ...*Viewer) {
 	x.t.Helper()
 	var err error
 	if x.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		x.t.Fatal(err)
 	}
 	for _, r := range x.relays {
-		if err := r.bind(); err != nil {
+		if err := r.bind(viewers); err != nil {
 			x.t.Fatal(err)
 		}
 	}
@@ -98,12 +106,17 @@ func (x *Xvnc) Start() {
 	go x.main()
 }
 
-func (r *xvncRelay) bind() (err error) {
+func (r *xvncRelay) bind(viewers []*Viewer) (err error) {
 	_ = os.Remove(r.path)
 	if r.fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
 		return err
 	}
 	r.peer, r.viewers = unix.RawSockaddrUnix{}, nil
+	for _, v := range viewers {
+		if v.Channel == r.name {
+			r.viewers = append(r.viewers, v)
+		}
+	}
 	if err := unix.Bind(r.fd, &unix.SockaddrUnix{Name: r.path}); err != nil {
 		return fmt.Errorf("bind %s: %w", r.path, err)
 	}
@@ -163,11 +176,11 @@ func (x *Xvnc) Subscribe(v *Viewer) error {
 
 func (x *Xvnc) subscribe(v *Viewer) error {
 	if v.ReadOnly {
-		return errors.New("No permissions")
+		return errors.New("refused: no permissions")
 	}
 	r := x.channel(v.Channel)
 	if r == nil {
-		return errors.New("No such unix channel")
+		return errors.New("refused: no such unix channel")
 	}
 	r.viewers = append(r.viewers, v)
 	return nil

@@ -109,10 +109,12 @@ func (d *desk) xvnc() *testkit.Xvnc {
 	return testkit.StartXvnc(d, "printer:"+d.relay)
 }
 
-// browser starts the relay and a browser at its far end.
+// browser starts the relay with a browser at its far end.
 func (d *desk) browser() *testkit.Printouts {
 	d.Helper()
-	return testkit.WatchPrintouts(d, d.xvnc())
+	p := testkit.NewPrintouts()
+	testkit.NewXvnc(d, "printer:"+d.relay).Start(&p.Viewer)
+	return p
 }
 
 func (d *desk) path(name string) string { return filepath.Join(d.dir, name) }
