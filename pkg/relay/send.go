@@ -36,8 +36,8 @@ type link struct {
 	err      error
 
 	// Of a send that waits for room.
-	ctx  context.Context // of any send
-	stop func() bool     // nil: it does not wait
+	ctx  context.Context // nil: it does not wait for room
+	stop func() bool     // nil: it has not had to wait
 	cut  chan struct{}   // closed when the end of ctx has ended the waiting
 }
 
@@ -116,7 +116,7 @@ func (c *Client) TrySend(datagram []byte) error {
 
 func (c *Client) sendNow(datagram []byte) error {
 	l := &c.link
-	l.datagram, l.patient = datagram, false
+	l.datagram, l.ctx = datagram, nil
 	defer func() { l.datagram = nil }()
 	for {
 		if err := l.raw.Write(l.write); err != nil {
@@ -198,7 +198,7 @@ func (c *Client) send(ctx context.Context, datagram []byte) error {
 func (c *Client) try(fd uintptr) bool {
 	l := &c.link
 	_, l.err = unix.Write(int(fd), l.datagram)
-	if l.err != unix.EAGAIN {
+	if l.err != unix.EAGAIN || l.ctx == nil {
 		return true
 	}
 	if l.stop == nil {

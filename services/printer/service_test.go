@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"ghostaux/pkg/service"
 	"ghostaux/pkg/testkit"
 )
 
