@@ -1,6 +1,7 @@
 package smartcard
 
 import (
+	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -52,6 +53,9 @@ func appendFrame(b, data []byte) []byte {
 	return append(b, data...)
 }
 
+// readAhead is what one read takes at most, so that length and data of a short message need one only.
+const readAhead = 4 << 10
+
 // quickReader wraps a TCP connection so that what arrives is acknowledged at once. Debian 12's vpcd writes the length and
 // the data of a message apart: its kernel holds the data back until the length is acknowledged, and ours would delay that for
 // 40 ms. Other connections are returned as they are.
@@ -64,5 +68,5 @@ func quickReader(conn net.Conn) (io.Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reach the socket of vpcd: %w", err)
 	}
-	return newQuickAck(raw), nil
+	return bufio.NewReaderSize(newQuickAck(raw), readAhead), nil
 }
