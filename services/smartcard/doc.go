@@ -12,7 +12,8 @@
 //     on requests side by side and answers them out of order. So one request is outstanding at most.
 //   - Every viewer of the desktop answers every request. The viewers are counted by their answers to STATUS; the
 //     answers of the others are waited for, at most 3 s, before the next request, and the best one counts: a known card
-//     before a new one before none, a response before an error.
+//     before a new one before none, a response before an error. An error is kept back for half a second: it may be a new
+//     viewer's, who has no card.
 //   - The client asks its card at most once a second, and not within a second of a TRANSMIT; after a POWER_OFF it
 //     answers "no card" for the rest of that second. So such an answer within 1.1 s of a POWER_OFF is not a removal.
 //   - INITIALIZE and RESET are acknowledged without touching the card. So vpcd's reset is a RESET and a POWER_OFF,
@@ -29,8 +30,9 @@
 // comes within twice the timeout never reaches a later APDU. What comes even later could; an agent rules that out,
 // since its connection is ended instead.
 //
-// What version 0 cannot tell: two cards with the same ATR that are swapped between two STATUS, and a second viewer with a card
-// of its own that joins in the middle of a burst of APDUs.
+// What version 0 cannot tell: two cards with the same ATR that are swapped between two STATUS; a second viewer with a card
+// of its own that joins in the middle of a burst of APDUs; and, with several viewers, whose error it is when one is followed
+// by the response more than half a second later.
 //
 // # vpcd
 //
@@ -62,7 +64,7 @@
 //	no card      | far end comes     | no browser                                         | INITIALIZE
 //	no card      | far end goes      | no relay                                           |
 //	no card      | packet            | no card, card present                              | an ATR: connect to vpcd
-//	no card      | time              | no card, no browser                                | STATUS; two that are not answered: nobody is there
+//	no card      | time              | no card, card present, no browser                  | STATUS; two that are not answered: nobody is there
 //	in doubt     | far end comes     | no browser                                         | INITIALIZE
 //	in doubt     | far end goes      | no relay                                           |
 //	in doubt     | packet            | in doubt, no card                                  | the late response ends the doubt
@@ -70,7 +72,7 @@
 //	card present | far end comes     | no browser                                         | disconnect, INITIALIZE
 //	card present | far end goes      | no relay                                           | disconnect
 //	card present | packet            | card present, no card                              | no ATR: disconnect; another ATR: disconnect and connect
-//	card present | time              | card present, no browser, in doubt                 | STATUS
+//	card present | time              | card present, no card, no browser, in doubt        | STATUS; a silent agent is disconnected
 //	card present | vpcd connects     | card present                                       |
 //	card present | vpcd is lost      | card present                                       | POWER_OFF, connect again
 //	card present | on, off, reset    | card present, powered                              | POWER_ON; POWER_OFF; RESET and POWER_OFF
@@ -79,7 +81,7 @@
 //	powered      | far end comes     | no browser                                         | disconnect, INITIALIZE
 //	powered      | far end goes      | no relay                                           | disconnect
 //	powered      | packet            | powered, card present, no card                     | as for card present
-//	powered      | time              | powered, no browser, in doubt                      | STATUS
+//	powered      | time              | powered, card present, no card, no browser, in doubt | as for card present
 //	powered      | vpcd is lost      | card present                                       | POWER_OFF, connect again
 //	powered      | on, off, reset    | card present, powered                              | POWER_ON; POWER_OFF; RESET and POWER_OFF
 //	powered      | get ATR           | powered                                            | the ATR
@@ -87,6 +89,6 @@
 //	exchanging   | far end comes     | no browser                                         | disconnect, INITIALIZE
 //	exchanging   | far end goes      | no relay                                           | disconnect
 //	exchanging   | packet            | exchanging, powered, card present, no card         | the response; 6F 00; or disconnect when the card is gone
-//	exchanging   | time              | exchanging, in doubt, no browser                   | TRANSMIT unanswered: disconnect, POWER_OFF
+//	exchanging   | time              | exchanging, powered, card present, no card, in doubt, no browser | TRANSMIT unanswered: disconnect, POWER_OFF
 //	exchanging   | vpcd is lost      | card present                                       | the response will be discarded; POWER_OFF, connect again
 package smartcard

@@ -35,6 +35,9 @@ const (
 	slowest = 5 * time.Second
 	// settle is the pause after the first answer that follows a timeout: what was late may come, and is discarded.
 	settle = time.Second
+	// errorHold is how long an ERROR to a TRANSMIT is kept back. It may be a new viewer's that has no card, and then the
+	// response is on its way.
+	errorHold = 500 * time.Millisecond
 	// staleStatus is how old a STATUS of KasmVNC's client may be: it asks the card at most once a second, not within a
 	// second of a TRANSMIT, and answers "no card" for the rest of that second after a POWER_OFF.
 	staleStatus = 1100 * time.Millisecond
@@ -67,6 +70,9 @@ type request struct {
 	deadline time.Time
 	answers  int  // far ends that have answered without settling it
 	orphan   bool // a TRANSMIT whose asker is gone: its answer is discarded
+	failed   bool // a TRANSMIT that was answered by an ERROR, which is kept in text
+	text     [maxText]byte
+	length   int // of text
 	atr      []byte
 	atrBytes [maxATR]byte // the best answer of a STATUS so far; atr is in here
 }
@@ -266,6 +272,11 @@ func (m *machine) timeout(now time.Time) {
 	if r.command == Status && r.answers > 0 { // some answered: the others have left
 		m.viewers = r.answers
 		m.decideStatus(now)
+		return
+	}
+	if r.failed && r.answers >= m.viewers {
+		m.takeError(now, r.text[:r.length])
+		m.settleUntil = now.Add(settle)
 		return
 	}
 	command := r.command

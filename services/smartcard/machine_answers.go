@@ -100,9 +100,16 @@ func (m *machine) take(now time.Time, p Packet) {
 	switch {
 	case r.command == Status:
 		m.takeStatus(now, p, all)
-	case p.Command == Error && !all: // another one may do better
+	case r.command == Transmit && p.Command == Ack:
+		m.takeResponse(now, p.Payload)
+	case r.command == Transmit && m.agent:
+		m.takeError(now, p.Payload)
 	case r.command == Transmit:
-		m.takeResponse(now, p)
+		r.failed, r.length = true, copy(r.text[:], p.Payload)
+		if hold := now.Add(errorHold); all && hold.Before(r.deadline) {
+			r.deadline = hold
+		}
+	case p.Command == Error && !all: // another one may do better
 	default:
 		if p.Command == Error {
 			m.noteError(now, p.Payload)
@@ -155,18 +162,23 @@ func (m *machine) decideStatus(now time.Time) {
 }
 
 // takeResponse gives vpcd the answer that it waits for.
-func (m *machine) takeResponse(now time.Time, p Packet) {
+func (m *machine) takeResponse(now time.Time, response []byte) {
+	m.metrics.exchanges.Inc()
+	m.viewers = max(m.viewers, m.request.answers) // an ERROR that was kept back was another viewer's
 	m.pollAt = now.Add(m.afterUse())
 	m.answered(now)
-	switch {
-	case p.Command == Ack:
-		m.metrics.exchanges.Inc()
-		m.settleAPDU(p.Payload)
-	case isGone(p.Payload):
-		m.noteError(now, p.Payload)
+	m.settleAPDU(response)
+	m.succeed(now)
+}
+
+// takeError ends a TRANSMIT that has failed.
+func (m *machine) takeError(now time.Time, text []byte) {
+	m.noteError(now, text)
+	m.pollAt = now.Add(m.afterUse())
+	m.answered(now)
+	if isGone(text) {
 		m.loseCard()
-	default:
-		m.noteError(now, p.Payload)
+	} else {
 		m.settleAPDU(noDiagnosis[:])
 	}
 	m.succeed(now)

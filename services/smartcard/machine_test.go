@@ -180,6 +180,8 @@ func TestErrors(t *testing.T) {
 			r.frame(apdu...)
 			r.want(Exchanging, "transmit 00A40400")
 			r.fail(text)
+			r.want(Exchanging) // another viewer may have the card
+			r.wait(errorHold)
 			if reply == "disconnect" {
 				r.want(NoCard, reply)
 			} else {
@@ -187,7 +189,7 @@ func TestErrors(t *testing.T) {
 			}
 			r.wait(time.Second) // the browser's own answer is old for a second
 			r.did = nil
-			r.wait(200 * time.Millisecond)
+			r.wait(300 * time.Millisecond)
 			if len(r.did) != 1 || r.did[0] != "status" {
 				t.Errorf("did %q, want a status", r.did)
 			}
@@ -320,6 +322,20 @@ func TestDuplicatesOfTwoViewers(t *testing.T) {
 	r.frame(apdu...)
 	r.ack(0x61, 0x10)
 	r.want(Powered, "transmit 00A40400", "reply 6110")
+}
+
+func TestErrorOfANewViewerIsNotTheCards(t *testing.T) {
+	r := newRig(t)
+	r.insert(false)
+	r.frame(apdu...)
+	r.fail("0x8010000C") // of somebody who has just come, and has no card
+	r.want(Exchanging, "transmit 00A40400")
+	r.wait(100 * time.Millisecond)
+	r.ack(0x90, 0x00)
+	r.want(Powered, "reply 9000")
+	if r.m.viewers != 2 {
+		t.Errorf("%d viewers, want 2", r.m.viewers)
+	}
 }
 
 func TestSecondAnswersDoNotReachTheNextAPDU(t *testing.T) {
