@@ -10,6 +10,7 @@ import { el, say } from "./dom.js";
 import { Ghostaux } from "./ghostaux.js";
 import { text } from "./text.js";
 
+// The cards in the order of a narrow screen; wide ones have a column for each group.
 const MAKERS = {
   audioout: soundCard,
   audioin: microphoneCard,
@@ -19,11 +20,14 @@ const MAKERS = {
   smartcard: smartcardCard,
 };
 
+const GROUPS = [["audioout", "audioin"], ["upload"], ["gamepad", "printer", "smartcard"]];
+
 const ghostaux = new Ghostaux();
 const { events } = ghostaux;
 const cards = new Map();
 const main = document.getElementById("cards");
 const link = document.getElementById("link");
+main.append(...GROUPS.map(() => el("div", { class: "column" })));
 const nothing = el("p", { class: "note" });
 
 // show has a card for each service that this person may see.
@@ -48,11 +52,11 @@ function show() {
   if (!nothing.isConnected) main.after(nothing);
 }
 
-// place keeps the order of MAKERS.
+// place keeps the order of the group.
 function place(name, { element }) {
-  const names = Object.keys(MAKERS);
-  const later = names.slice(names.indexOf(name) + 1).map((next) => cards.get(next)?.element).find((next) => next?.isConnected);
-  main.insertBefore(element, later ?? null);
+  const group = GROUPS.find((names) => names.includes(name));
+  const later = group.slice(group.indexOf(name) + 1).map((next) => cards.get(next)?.element).find((next) => next?.isConnected);
+  main.children[GROUPS.indexOf(group)].insertBefore(element, later ?? null);
 }
 
 function showLink() {

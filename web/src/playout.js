@@ -8,7 +8,7 @@ const FIRST_TARGET = 0.02; // seconds
 const MOST_TARGET = 0.15;
 const GAP_STEP = 0.015;
 const CALM_STEP = 0.001; // every second without a gap
-const SKIP_ABOVE = 0.25; // of slack beyond the target
+const SKIP_ABOVE = 0.15; // of slack beyond the target
 const LEAD = 0.005; // before a first block, so that it is not late when it is scheduled
 const FADE = 64; // samples, after a gap or a skip
 

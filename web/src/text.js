@@ -120,7 +120,6 @@ export const text = {
     picture: (id) => `Live picture of ${id}`,
     connecting: "Connecting.",
     sending: "The desktop sees what you press.",
-    waiting: "The desktop does not take gamepads now.",
     rate: (hz) => `${hz} Hz`,
   },
   documents: {
@@ -141,7 +140,4 @@ export const text = {
     absent: "None",
   },
   panel: { open: "Sound, files and devices", close: "Close the panel", frame: "Sound, files and devices of this desktop" },
-  reasons: {
-    "connect to PulseAudio": "the sound server is not running",
-  },
 };

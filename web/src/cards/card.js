@@ -7,7 +7,9 @@ export class Card {
     this.name = name;
     this.events = events;
     this.badge = el("span", { class: "badge" });
-    this.trouble = el("p", { class: "trouble", role: "status" });
+    this.reason = el("span", { class: "reason" });
+    this.advice = el("span", { class: "advice" });
+    this.trouble = el("p", { class: "trouble", role: "status" }, this.reason, this.advice);
     this.body = el("div", { class: "body" });
     this.element = el(
       "section",
@@ -24,7 +26,10 @@ export class Card {
     const state = condition(service);
     attribute(this.element, "data-state", state);
     say(this.badge, text.state[state]);
-    say(this.trouble, trouble(service, state));
+    const [reason, advice] = trouble(service, state);
+    say(this.reason, reason);
+    say(this.advice, advice);
+    this.trouble.hidden = !reason && !advice;
     this.body.inert = state === "locked";
   }
 }
@@ -38,15 +43,15 @@ function condition({ control, state, absent }) {
 function trouble({ reason, advice }, state) {
   switch (state) {
     case "locked":
-      return text.locked;
+      return [text.locked, ""];
     case "stopped":
-      return text.stopped;
+      return [text.stopped, ""];
     case "waiting":
     case "degraded":
     case "failed":
-      return [sentence(reason), advice].filter(Boolean).join(" ");
+      return [sentence(reason), advice ?? ""];
   }
-  return "";
+  return ["", ""];
 }
 
 function sentence(words) {

@@ -23,10 +23,13 @@ export function documentsCard({ events, documents }) {
     const href = documents.address(document_);
     return el(
       "li", {},
-      el("a", { class: "name", href, target: "_blank", rel: "noopener" }, name),
-      el("span", { class: "small" }, `${bytes(size)} · ${time(completed)}`),
-      el("button", { type: "button", class: "quiet", "aria-label": `${words.print}: ${name}`, onclick: () => print(document_) }, words.print),
-      el("a", { class: "quiet button", href, download: name, "aria-label": `${words.download}: ${name}` }, words.download),
+      el(
+        "div", { class: "what" },
+        el("a", { class: "name", href, target: "_blank", rel: "noopener" }, name),
+        el("span", { class: "small" }, `${bytes(size)} · ${time(completed)}`),
+      ),
+      el("div", { class: "actions" }, el("button", { type: "button", class: "quiet", "aria-label": `${words.print}: ${name}`, onclick: () => print(document_) }, words.print),
+      el("a", { class: "quiet button", href, download: name, "aria-label": `${words.download}: ${name}` }, words.download)),
     );
   };
   const show = () => {

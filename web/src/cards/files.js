@@ -59,11 +59,11 @@ class Transfers {
     this.rows = new Map();
     this.total = el("progress", { max: 1, "aria-label": words.transfers });
     this.totalText = el("p", { class: "small", id: "upload-total" });
-    const pause = el("button", { type: "button", class: "quiet", onclick: () => uploads.list.forEach((t) => uploads.pause(t)) }, words.pauseAll);
-    const resume = el("button", { type: "button", class: "quiet", onclick: () => uploads.list.forEach((t) => t.state === "paused" && uploads.resume(t)) }, words.resumeAll);
-    const clear = el("button", { type: "button", class: "quiet", onclick: () => uploads.clear() }, words.clear);
+    this.pause = el("button", { type: "button", class: "quiet", onclick: () => uploads.list.forEach((t) => uploads.pause(t)) }, words.pauseAll);
+    this.resume = el("button", { type: "button", class: "quiet", onclick: () => uploads.list.forEach((t) => t.state === "paused" && uploads.resume(t)) }, words.resumeAll);
+    this.clear = el("button", { type: "button", class: "quiet", onclick: () => uploads.clear() }, words.clear);
     this.list = el("ul", { class: "list", "aria-label": words.transfers });
-    this.element = el("div", { class: "transfers", hidden: true }, this.total, el("div", { class: "row small-row" }, this.totalText, pause, resume, clear), this.list);
+    this.element = el("div", { class: "transfers", hidden: true }, this.total, el("div", { class: "row small-row" }, this.totalText, this.pause, this.resume, this.clear), this.list);
     uploads.addEventListener("change", () => this.#show());
     uploads.addEventListener("progress", ({ detail }) => {
       this.rows.get(detail)?.show();
@@ -83,6 +83,10 @@ class Transfers {
     if (elements.some((element, i) => this.list.children[i] !== element) || this.list.children.length !== elements.length) {
       this.list.replaceChildren(...elements);
     }
+    const is = (state) => this.uploads.list.some((transfer) => transfer.state === state);
+    this.pause.hidden = !this.uploads.list.some((t) => !t.finished && t.state !== "paused");
+    this.resume.hidden = !is("paused");
+    this.clear.hidden = !this.uploads.list.some((t) => t.finished);
     this.#totals();
   }
 
@@ -106,7 +110,12 @@ class Row {
     this.resume = button(words.resume, () => uploads.resume(transfer));
     this.retry = button(words.retry, () => uploads.resume(transfer));
     this.cancel = button(words.cancel, () => uploads.cancel(transfer));
-    this.element = el("li", {}, el("span", { class: "name" }, transfer.path), this.status, this.progress, this.pause, this.resume, this.retry, this.cancel);
+    this.element = el(
+      "li", {},
+      el("div", { class: "what" }, el("span", { class: "name" }, transfer.path), this.status),
+      el("div", { class: "actions" }, this.pause, this.resume, this.retry, this.cancel),
+      this.progress,
+    );
   }
 
   show() {
@@ -177,13 +186,13 @@ class Browser {
     const name = entry.folder
       ? el("button", { type: "button", class: "link name", onclick: () => this.open(path) }, `${entry.name}/`)
       : el("a", { class: "name", href: files.fileAddress(path), download: entry.name }, entry.name);
-    const size = el("span", { class: "small" }, entry.folder ? "" : bytes(entry.size));
+    const size = entry.folder ? null : el("span", { class: "small" }, bytes(entry.size));
     const row = el("li", {});
-    const plain = () => row.replaceChildren(
-      name, size,
+    const plain = () => row.replaceChildren(el("div", { class: "what" }, name, size), el(
+      "div", { class: "actions" },
       el("button", { type: "button", class: "quiet", "aria-label": label(words.rename), onclick: () => this.#rename(row, plain, { entry, path }) }, words.rename),
       el("button", { type: "button", class: "quiet", "aria-label": label(words.remove), onclick: () => this.#remove(row, plain, { entry, path }) }, words.remove),
-    );
+    ));
     plain();
     return row;
   }
@@ -207,7 +216,10 @@ class Browser {
 
   #remove(row, back, { entry, path }) {
     const sure = el("button", { type: "button", class: "danger", "aria-label": words.of(words.removeSure, entry.name), onclick: () => this.#do(row, () => files.remove(path)) }, words.removeSure);
-    row.replaceChildren(el("span", { class: "name" }, entry.name), sure, el("button", { type: "button", class: "quiet", onclick: back }, words.keep));
+    row.replaceChildren(
+      el("div", { class: "what" }, el("span", { class: "name" }, entry.name)),
+      el("div", { class: "actions" }, sure, el("button", { type: "button", class: "quiet", onclick: back }, words.keep)),
+    );
     sure.focus();
   }
 

@@ -39,7 +39,7 @@ function described({ supported, pads, channel, advice }, events) {
   if (!supported) return words.unsupported;
   if (pads.size === 0) return words.none;
   if (channel.isOpen) return words.sending;
-  return events.works("gamepad") ? words.connecting : advice || words.waiting;
+  return events.works("gamepad") ? advice || words.connecting : ""; // the card says what is wrong
 }
 
 // Picture is a pad as it is now.

@@ -1,0 +1,144 @@
+package integration
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"image/png"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"ghostaux/pkg/testkit"
+)
+
+var screenshots = flag.String("screenshots", "", "directory that TestConsoleLook leaves its pictures in")
+
+// fakePad is a gamepad in the page's hand: pad.buttons[i].value, pad.axes[i].
+const fakePad = `globalThis.pad = {
+	id: "Xbox 360 Controller (STANDARD GAMEPAD Vendor: 045e Product: 028e)", index: 0, connected: true, mapping: "standard",
+	axes: [0, 0, 0, 0], buttons: Array.from({ length: 17 }, () => ({ value: 0, pressed: false })),
+	vibrationActuator: { effects: [], async playEffect(type, effect) { this.effects.push(effect); return "complete"; } },
+};
+globalThis.pads = [null, null, null, null];
+navigator.getGamepads = () => pads;
+globalThis.plug = (plugged) => {
+	pads[0] = plugged ? pad : null;
+	const event = new Event(plugged ? "gamepadconnected" : "gamepaddisconnected");
+	event.gamepad = pad;
+	dispatchEvent(event);
+};`
+
+// furnish gives the page something in every card.
+func furnish(t testing.TB, g *testkit.Ghostaux, p *consolePage, uploads string) {
+	t.Helper()
+	for name, size := range map[string]int{"minutes.pdf": 181_220, "photos/one.jpg": 4_200_113, "a rather long name of a spreadsheet that somebody exported.xlsx": 23_841} {
+		path := filepath.Join(uploads, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, make([]byte, size), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pdf := filepath.Join(g.Home, "PDF")
+	if err := os.MkdirAll(pdf, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p.until(20*time.Second, "the folder of documents is watched", `ghostaux.events.service("printer")?.detail?.watching`)
+	if err := os.WriteFile(filepath.Join(pdf, "invoice-job_7.pdf"), []byte("%PDF-1.4\n"+strings.Repeat("%\n", 40_000)+"%%EOF\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p.until(20*time.Second, "the document is listed", `document.querySelectorAll(".printer .list li").length === 1`)
+	p.run(`await 0; plug(true); Object.assign(pad.buttons[0], {value: 1}); pad.buttons[7].value = 0.6; pad.axes[0] = -0.7; pad.axes[1] = 0.4;
+		ghostaux.uploads.add([{ file: new File([new Uint8Array(3e6)], "holiday.mp4"), path: "films/holiday.mp4" }]);`)
+	p.until(20*time.Second, "the upload is done", `ghostaux.uploads.list[0].state === "done"`)
+	p.until(20*time.Second, "the files are listed", `document.querySelectorAll(".files li").length === 4`)
+	p.click("#play")
+	p.until(30*time.Second, "the sound plays", `ghostaux.sound.state === "playing" && ghostaux.sound.level() > 0.01`)
+}
+
+// The page is fit for screens from 360 px on, in light and dark, and for people who do not see it; pictures of it are
+// left where -screenshots says.
+func TestConsoleLook(t *testing.T) {
+	pulse := testkit.StartPulse(t)
+	playTone(t, pulse)
+	g := startWithPulse(t, pulse)
+	p := newPage(t, 2*time.Minute, nil, fakePad)
+	openConsole(t, g, p)
+	furnish(t, g, p, filepath.Join(g.Home, "Uploads"))
+	axe, err := os.ReadFile("../web/node_modules/axe-core/axe.min.js")
+	if err != nil {
+		t.Fatalf("axe-core: %v; make console installs it", err)
+	}
+	if _, err := chromedp.Run(p.ctx, chromedp.Evaluate[chromedp.Void](string(axe)+";undefined")); err != nil {
+		t.Fatalf("axe-core: %v", err)
+	}
+	t.Logf("figures: %v", ask[map[string]any](p, "ghostaux.sound.figures()"))
+	for _, theme := range []string{"light", "dark"} {
+		for _, width := range []int64{360, 820, 1440} {
+			p.size(width, theme)
+			if overflow := ask[float64](p, "document.documentElement.scrollWidth - innerWidth"); overflow > 0 {
+				t.Errorf("%d px, %s: %.0f px too wide", width, theme, overflow)
+			}
+			p.picture(fmt.Sprintf("console-%d-%s.png", width, theme))
+		}
+		p.accessible(theme)
+	}
+	p.faultless()
+}
+
+func (p *consolePage) size(width int64, theme string) {
+	p.t.Helper()
+	params := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}}
+	if _, err := chromedp.Call(p.ctx, emulation.SetEmulatedMedia, params); err != nil {
+		p.t.Fatal(err)
+	}
+	if _, err := chromedp.Run(p.ctx, chromedp.EmulateViewport(width, 600)); err != nil {
+		p.t.Fatal(err)
+	}
+	height := ask[int64](p, "document.documentElement.scrollHeight")
+	if _, err := chromedp.Run(p.ctx, chromedp.EmulateViewport(width, max(height, 600))); err != nil {
+		p.t.Fatal(err)
+	}
+	p.run("await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+}
+
+// picture is the whole page, however long.
+func (p *consolePage) picture(name string) {
+	p.t.Helper()
+	shot, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		p.t.Fatalf("take a picture: %v", err)
+	}
+	if _, err := png.DecodeConfig(bytes.NewReader(shot)); err != nil {
+		p.t.Errorf("%s: %v", name, err)
+	}
+	if *screenshots == "" {
+		return
+	}
+	if err := os.WriteFile(filepath.Join(*screenshots, name), shot, 0o644); err != nil {
+		p.t.Error(err)
+	}
+}
+
+// accessible asks axe-core for what it finds serious.
+func (p *consolePage) accessible(theme string) {
+	p.t.Helper()
+	type violation struct{ ID, Impact, Help, Nodes string }
+	for _, v := range ask[[]violation](p, `axe.run().then(({ violations }) => violations.map(({ id, impact, help, nodes }) =>
+		({ id, impact, help, nodes: nodes.map((n) => n.html.slice(0, 150) + " " + (n.any[0]?.message ?? "")).join("; ") })))`) {
+		switch v.Impact {
+		case "serious", "critical":
+			p.t.Errorf("axe, %s: %s (%s): %s", theme, v.Help, v.ID, v.Nodes)
+		default:
+			p.t.Logf("axe, %s, %s: %s (%s): %s", theme, v.Impact, v.Help, v.ID, v.Nodes)
+		}
+	}
+}
+
