@@ -20,11 +20,12 @@ import (
 type cli struct {
 	config
 
-	Serve     serveCommand     `cmd:"" default:"withargs" help:"Run the services (the default)."`
-	Check     checkCommand     `cmd:"" help:"Say what each service would find on this machine, and how to mend what it lacks."`
-	Install   installCommand   `cmd:"" help:"Put ghostaux in the place of the six programs of a KasmVNC image."`
-	CardAgent cardAgentCommand `cmd:"" help:"Run this where a smart card is, to bring it into the desktop of another machine."`
-	Version   versionCommand   `cmd:"" help:"Print the version."`
+	Serve        serveCommand        `cmd:"" default:"withargs" help:"Run the services (the default)."`
+	Check        checkCommand        `cmd:"" help:"Say what each service would find on this machine, and how to mend what it lacks."`
+	Install      installCommand      `cmd:"" help:"Put ghostaux in the place of the six programs of a KasmVNC image."`
+	InstallPanel installPanelCommand `cmd:"" help:"Put the console as a panel into the page of a web client, such as KasmVNC's."`
+	CardAgent    cardAgentCommand    `cmd:"" help:"Run this where a smart card is, to bring it into the desktop of another machine."`
+	Version      versionCommand      `cmd:"" help:"Print the version."`
 }
 
 // config is everything that flags and environment say.
