@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -55,6 +56,8 @@ func (h *Host) frontDoor() (http.Handler, error) {
 // strip takes the mount off the path: the handler sees paths as on its own address.
 func strip(mount string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// A router of the service's own is to look at that path, and not at what the front door's has left of it.
+		r = r.WithContext(context.WithValue(r.Context(), chi.RouteCtxKey, (*chi.Context)(nil)))
 		if r.URL.Path == mount {
 			r2 := r.Clone(r.Context())
 			r2.URL.Path, r2.URL.RawPath = "/", ""

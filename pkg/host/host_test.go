@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ghostaux/pkg/auth"
@@ -191,8 +192,11 @@ func oneService(handler http.Handler) func(*auth.Auth, *ws.Sockets) []service.Se
 }
 
 func TestPathsAndGuards(t *testing.T) {
+	router := chi.NewRouter() // as the services have
+	router.Handle("/", pathEcho)
+	router.Handle("/upload", pathEcho)
 	for _, prefix := range []string{"", "/x/y"} {
-		r := start(t, host.Config{Addr: "127.0.0.1:0", Prefix: prefix}, oneService(pathEcho))
+		r := start(t, host.Config{Addr: "127.0.0.1:0", Prefix: prefix}, oneService(router))
 		own, front := "https://"+r.addr(t, "upload"), "https://"+r.frontDoor(t)
 		for _, c := range []struct {
 			url, credential string

@@ -1,0 +1,234 @@
+package integration
+
+import (
+	"bytes"
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"ghostaux/pkg/testkit"
+)
+
+// A microphone's tone reaches the desktop, and a click ends it.
+func TestConsoleMicrophone(t *testing.T) {
+	pulse := testkit.StartPulse(t)
+	g := startWithPulse(t, pulse, "--only", "audioin")
+	tone := filepath.Join(t.TempDir(), "tone.wav")
+	if out, err := exec.Command("sox", "-n", "-r", "48000", "-c", "1", "-b", "16", tone, "synth", "20", "sine", "880", "vol", "0.5").CombinedOutput(); err != nil {
+		t.Fatalf("sox: %v: %s", err, out)
+	}
+	p := newPage(t, 90*time.Second, map[string]any{
+		"use-fake-device-for-media-stream": true, "use-fake-ui-for-media-stream": true, "use-file-for-fake-audio-capture": tone,
+	})
+	openConsole(t, g, p)
+	p.until(20*time.Second, "the microphone is ready", `document.querySelector(".audioin .badge").textContent === "Ready"`)
+	p.run(`for (const box of document.querySelectorAll(".audioin input[type=checkbox]")) if (box.checked) box.click();`) // they would eat a tone
+	p.click("#microphone")
+	p.until(20*time.Second, "it is live", `ghostaux.microphone.state === "live" && ghostaux.microphone.level() > 0.1`)
+	testkit.Eventually(t, 30*time.Second, "parec hears 880 Hz", func() bool {
+		return frequencyOf(t, pulse, "ghostaux_mic") == 880
+	})
+	p.click("#microphone")
+	p.until(5*time.Second, "the track is stopped", `ghostaux.microphone.state === "off" && !ghostaux.microphone.stream`)
+
+	p.run(`ghostaux.microphone.start({ open: false })`)
+	p.until(20*time.Second, "it waits for a hand", `ghostaux.microphone.state === "ready"`)
+	p.run(`ghostaux.microphone.talk(true)`)
+	p.until(5*time.Second, "it is live while it is held", `ghostaux.microphone.state === "live"`)
+	pulse.Kill()
+	p.until(30*time.Second, "the track is stopped when the desktop has no sound", `ghostaux.microphone.state === "waiting" && !ghostaux.microphone.stream`)
+	pulse.Start(t)
+	p.until(30*time.Second, "it comes back by itself", `ghostaux.microphone.state === "live"`)
+	p.faultless()
+}
+
+// frequencyOf is what sox counts in half a second of a source, to the nearest 10 Hz.
+func frequencyOf(t *testing.T, pulse *testkit.Pulse, source string) int {
+	t.Helper()
+	raw := filepath.Join(t.TempDir(), "heard.raw")
+	record := pulse.Command("sh", "-c", `timeout 1 parec -d "$0" --format=s16le --rate=44100 --channels=1 --latency-msec=20 > "$1"; true`, source, raw)
+	if err := record.Run(); err != nil {
+		t.Fatalf("parec: %v", err)
+	}
+	out, _ := exec.Command("sox", "-t", "raw", "-r", "44100", "-e", "signed", "-b", "16", "-c", "1", raw, "-n", "stat").CombinedOutput()
+	for line := range strings.Lines(string(out)) {
+		var hz int
+		if n, _ := fmt.Sscanf(line, "Rough frequency: %d", &hz); n == 1 {
+			return (hz + 5) / 10 * 10
+		}
+	}
+	return 0
+}
+
+// A large upload comes whole through a connection that is cut twice; the file is listed, renamed and deleted.
+func TestConsoleUpload(t *testing.T) {
+	g := testkit.StartGhostaux(t, "--only", "upload")
+	g.WaitState(t, "upload", "ready")
+	cut := cuttingProxy(t, g.Addr(t, "frontdoor"))
+	p := newPage(t, 2*time.Minute, nil)
+	p.open("https://" + cut.addr + "/login?token=kasm_user%3Ap%3Aw%40+%25%2B%2F%C3%BC")
+	p.until(20*time.Second, "the page knows the services", `globalThis.ghostaux?.events.link === "open"`)
+
+	content := make([]byte, 200<<20)
+	_, _ = rand.Read(content)
+	path := filepath.Join(t.TempDir(), "large.bin")
+	if err := os.WriteFile(path, content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chromedp.Run(p.ctx, chromedp.SetUploadFiles(chromedp.CSS(".drop input[type=file]"), []string{path})); err != nil {
+		t.Fatal(err)
+	}
+	for _, share := range []string{"0.2", "0.6"} {
+		p.until(60*time.Second, "it is under way", `ghostaux.uploads.list[0]?.sent / ghostaux.uploads.list[0]?.size > `+share)
+		cut.all()
+	}
+	p.until(60*time.Second, "it is done", `ghostaux.uploads.list[0].state === "done"`)
+	got, err := os.ReadFile(filepath.Join(g.Home, "Uploads", "large.bin"))
+	if err != nil || !bytes.Equal(got, content) {
+		t.Errorf("the file is not what was sent: %v, %d bytes", err, len(got))
+	}
+	p.until(20*time.Second, "it is listed", `document.querySelector(".files li .name")?.textContent === "large.bin"`)
+
+	p.run(`ghostaux.uploads.add([{ file: new File(["x"], "large.bin"), path: "large.bin" }])`)
+	p.until(20*time.Second, "a taken name is told in words", `document.querySelector("[data-state=failed] .small")?.textContent === "File already exists"`)
+	p.run(`ghostaux.uploads.add([{ file: new File(["one"], "one.txt"), path: "trip/day 1/one.txt" }])`)
+	p.until(20*time.Second, "a folder keeps its shape", `[...document.querySelectorAll(".files li .name")].some((n) => n.textContent === "trip/")`)
+	if got, err := os.ReadFile(filepath.Join(g.Home, "Uploads", "trip", "day 1", "one.txt")); err != nil || string(got) != "one" {
+		t.Errorf("%q, %v", got, err)
+	}
+	p.click(`.files [aria-label="Rename: large.bin"]`)
+	p.run(`document.querySelector(".files input").value = "grün & large.bin"; document.querySelector(".files form").requestSubmit();`)
+	p.until(20*time.Second, "it has the new name", `[...document.querySelectorAll(".files a.name")].some((a) => a.textContent === "grün & large.bin")`)
+	if length := ask[float64](p, `fetch(document.querySelector(".files a.name").href, { headers: { Range: "bytes=100-199" } }).then((r) => r.arrayBuffer()).then((b) => b.byteLength)`); length != 100 {
+		t.Errorf("a range of the file has %.0f bytes", length)
+	}
+	p.click(`.files [aria-label="Delete: grün & large.bin"]`)
+	p.click(`.files .danger`)
+	p.until(20*time.Second, "it is gone", `![...document.querySelectorAll(".files a.name")].some((a) => a.textContent.includes("large.bin"))`)
+	if _, err := os.Stat(filepath.Join(g.Home, "Uploads", "grün & large.bin")); !os.IsNotExist(err) {
+		t.Errorf("the file: %v", err)
+	}
+	p.faultless()
+}
+
+// A pad moves its picture, and what games want of its motors reaches it.
+func TestConsoleGamepad(t *testing.T) {
+	g := testkit.StartGhostaux(t, "--only", "gamepad")
+	p := newPage(t, time.Minute, nil, fakePad)
+	openConsole(t, g, p)
+	p.run(`plug(true)`)
+	p.until(10*time.Second, "the pad is shown", `document.querySelector(".gamepad figcaption strong")?.textContent === "Pad 1"`)
+	p.run(`pad.buttons[0].value = 1; pad.axes[0] = 1;`)
+	p.until(5*time.Second, "the button is lit", `document.querySelector("[data-button='0']").style.getPropertyValue("--on") === "1.00"`)
+	p.until(5*time.Second, "the stick is to the right", `document.querySelector(".stick").getAttribute("cx") === "124.0"`)
+	p.run(`document.querySelector("figcaption button").click()`)
+	p.until(5*time.Second, "the pad rumbles", `pad.vibrationActuator.effects.length === 1`)
+	p.run(`plug(false)`)
+	p.until(5*time.Second, "the pad is gone", `!document.querySelector(".gamepad figure")`)
+	p.faultless()
+}
+
+// Viewers hear, see nothing else, and are refused the rest by the server too; what an administrator hides or locks is
+// absent or locked, and refused.
+func TestConsoleRoles(t *testing.T) {
+	pulse := testkit.StartPulse(t)
+	playTone(t, pulse)
+	passwords := filepath.Join(t.TempDir(), "kasmpasswd")
+	hash, err := exec.Command("openssl", "passwd", "-5", "-salt", "kasm", "listen").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := strings.TrimSpace(string(hash))
+	if err := os.WriteFile(passwords, []byte("listener:"+line+":r\nowner:"+line+":wo\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g := testkit.StartGhostauxWith(t, testkit.Start{
+		Args: []string{"--kasmpasswd", passwords, "--console-hide", "smartcard", "--console-lock", "upload"},
+		Env:  []string{"PULSE_SERVER=" + pulse.Server, "GHOSTAUX_AUTH_TOKEN="},
+	})
+	p := newPage(t, 90*time.Second, nil)
+	p.open(g.URL(t, "frontdoor", "/login?token=listener%3Alisten"))
+	p.until(20*time.Second, "the viewer's page is there", `globalThis.ghostaux?.events.link === "open"`)
+	if cards := ask[string](p, `[...document.querySelectorAll(".card h2")].map((h) => h.textContent).join()`); cards != "Sound" {
+		t.Errorf("a viewer sees %s", cards)
+	}
+	p.click("#play")
+	p.hears440(30 * time.Second)
+	for _, path := range []string{"uploads/folder/", "printer/documents", "uploads/files/"} {
+		if status := ask[int](p, `fetch("`+path+`").then((r) => r.status)`); status != http.StatusForbidden {
+			t.Errorf("%s for a viewer: %d", path, status)
+		}
+	}
+	p.faultless()
+
+	p.run(`await fetch("logout", { method: "POST" })`)
+	p.open(g.URL(t, "frontdoor", "/login?token=owner%3Alisten"))
+	p.until(20*time.Second, "the owner's page is there", `globalThis.ghostaux?.events.link === "open"`)
+	titles := ask[string](p, `[...document.querySelectorAll(".card h2")].map((h) => h.textContent).join()`)
+	if strings.Contains(titles, "Smart card") || !strings.Contains(titles, "Files") {
+		t.Errorf("an owner sees %s", titles)
+	}
+	if badge := ask[string](p, `document.querySelector(".upload .badge").textContent`); badge != "Locked" {
+		t.Errorf("what is locked says %s", badge)
+	}
+	if status := ask[int](p, `fetch("uploads/folder/").then((r) => r.status)`); status != http.StatusForbidden {
+		t.Errorf("what is locked answers %d", status)
+	}
+}
+
+// The page is right without a reload after ghostaux itself was gone, behind a path prefix too.
+func TestConsoleComesBack(t *testing.T) {
+	g := testkit.StartGhostaux(t, "--only", "upload", "--prefix", "/desk/7")
+	addr := g.Addr(t, "frontdoor")
+	p := newPage(t, time.Minute, nil)
+	p.open("https://" + addr + "/desk/7/login?token=kasm_user%3Ap%3Aw%40+%25%2B%2F%C3%BC")
+	p.until(20*time.Second, "upload is ready", `document.querySelector(".upload .badge")?.textContent === "Ready"`)
+	p.run(`globalThis.same = true`)
+	g.Kill()
+	p.until(10*time.Second, "the page says that it is alone", `document.getElementById("link").textContent !== "" && document.querySelector(".upload .badge").textContent === "No connection"`)
+	testkit.StartGhostaux(t, "--only", "upload", "--prefix", "/desk/7", "--addr", addr)
+	p.until(20*time.Second, "it works again", `document.querySelector(".upload .badge").textContent === "Ready" && globalThis.same`)
+	p.run(`ghostaux.uploads.add([{ file: new File(["x"], "x.txt"), path: "x.txt" }])`)
+	p.until(20*time.Second, "an upload works", `ghostaux.uploads.list[0].state === "done"`)
+}
+
+// What was printed appears in the page, and its print dialogue opens.
+func TestConsoleDocuments(t *testing.T) {
+	g := testkit.StartGhostaux(t, "--only", "printer")
+	spool := filepath.Join(g.Home, "PDF")
+	if err := os.MkdirAll(spool, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p := newPage(t, time.Minute, nil, `Window.prototype.print = function () { top.printed = (top.printed ?? 0) + 1; };`)
+	openConsole(t, g, p)
+	p.until(20*time.Second, "the folder is watched", `ghostaux.events.service("printer")?.detail?.watching`)
+	p.run(`document.querySelector(".printer input[type=checkbox]").click()`)
+	pdf := filepath.Join(t.TempDir(), "page.pdf")
+	if out, err := exec.Command("gs", "-q", "-sDEVICE=pdfwrite", "-o", pdf, "-c", "showpage").CombinedOutput(); err != nil {
+		t.Fatalf("gs: %v: %s", err, out)
+	}
+	content, err := os.ReadFile(pdf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(spool, "page-job_1.pdf"), content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.until(20*time.Second, "it is listed", `document.querySelector(".printer li .name")?.textContent === "page-job_1.pdf"`)
+	p.until(20*time.Second, "the print dialogue opens", `document.querySelector("iframe.print")`)
+	size := ask[float64](p, `fetch(document.querySelector(".printer li a.name").href).then((r) => r.arrayBuffer()).then((b) => b.byteLength)`)
+	if int(size) != len(content) {
+		t.Errorf("the document has %.0f bytes, want %d", size, len(content))
+	}
+	p.until(20*time.Second, "print was asked for", `globalThis.printed > 0 || globalThis.ghostaux.documents.frame`)
+	p.faultless()
+}
+
