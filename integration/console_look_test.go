@@ -141,4 +141,3 @@ func (p *consolePage) accessible(theme string) {
 		}
 	}
 }
-

@@ -127,4 +127,3 @@ func (p *consolePage) pointAt(element string) {
 		p.t.Fatalf("click: %v", err)
 	}
 }
-

@@ -231,4 +231,3 @@ func TestConsoleDocuments(t *testing.T) {
 	p.until(20*time.Second, "print was asked for", `globalThis.printed > 0 || globalThis.ghostaux.documents.frame`)
 	p.faultless()
 }
-
