@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -25,12 +26,18 @@ import (
 // deviceWait is how long the services have to release their devices after the peers have gone.
 const deviceWait = 5 * time.Second
 
+// gcPercent is half of Go's default: little is allocated once peers are there, so that memory costs more than collections.
+const gcPercent = 50
+
 type serveCommand struct {
 	FailSecure bool `help:"End with exit code 1 when a service has failed; a device that is missing is no failure." env:"GHOSTAUX_FAIL_SECURE,DLP_PROCESS_FAIL_SECURE"`
 }
 
 // Run serves until SIGTERM or SIGINT; a second one exits at once.
 func (cmd serveCommand) Run(c *config, out *output) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	log := c.Log.logger(out.stderr)
 	p, err := newProcess(c, log)
 	if err != nil {

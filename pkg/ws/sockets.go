@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -45,9 +46,14 @@ type Sockets struct {
 	mu       sync.Mutex // guards the following fields
 	conns    map[*Conn]struct{}
 	draining bool
+	settle   *time.Timer   // gives memory back, once, after the last accept
 	stopping chan struct{} // closed when draining begins
 	empty    chan struct{} // closed once, when draining and no socket is left
 }
+
+// settleAfter is how long nobody must have come before what the handshakes left is given back: a TLS handshake and an
+// upgrade leave several times what a socket keeps, and an idle process would collect it only after minutes.
+const settleAfter = 2 * time.Second
 
 // NewSockets returns an empty set that counts itself in reg.
 func NewSockets(reg prometheus.Registerer) *Sockets {
@@ -62,6 +68,8 @@ func NewSockets(reg prometheus.Registerer) *Sockets {
 		stopping: make(chan struct{}),
 		empty:    make(chan struct{}),
 	}
+	s.settle = time.AfterFunc(time.Hour, debug.FreeOSMemory)
+	s.settle.Stop()
 	reg.MustRegister(s.open, s.lost)
 	return s
 }
@@ -144,6 +152,7 @@ func (s *Sockets) Drain(ctx context.Context) int {
 	s.mu.Lock()
 	if !s.draining {
 		s.draining = true
+		s.settle.Stop()
 		close(s.stopping)
 	}
 	s.signalEmpty()
@@ -192,6 +201,7 @@ func (s *Sockets) add(c *Conn) bool {
 	defer s.mu.Unlock()
 	s.conns[c] = struct{}{}
 	s.open.Inc()
+	s.settle.Reset(settleAfter)
 	return !s.draining
 }
 

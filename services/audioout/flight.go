@@ -15,7 +15,7 @@ const (
 // flight knows how much sound is on the way to a WebSocket player: sent and perhaps not read. Socket buffers, ours and the
 // peer's and those of every proxy between, would take many seconds for a player who has stopped reading, and he
 // would hear them all when he goes on. A pong says that the peer has read everything before its ping, through any number of
-// proxies; so a ping goes with the sound every half max-lag, and when too much is unanswered the player is held: what
+// proxies; so a ping goes with the sound every three quarters of max-lag, and when too much is unanswered the player is held: what
 // follows waits in the ring, where it can still be dropped.
 type flight struct {
 	maxLag time.Duration
@@ -76,7 +76,7 @@ func (f *flight) take(m *message, sound time.Duration) bool {
 	if f.asks > 0 {
 		last = f.asked[f.asks-1]
 	}
-	due := first || f.sent.sound-last.sound >= f.maxLag/2 || f.sent.bytes-last.bytes >= flightBytes/4
+	due := first || f.sent.sound-last.sound >= f.maxLag*3/4 || f.sent.bytes-last.bytes >= flightBytes/4
 	if !due || f.asks == flightPings {
 		return false
 	}

@@ -60,7 +60,9 @@ func wantsUpgrade(w http.ResponseWriter, _ *http.Request) {
 	http.Error(w, "This address speaks WebSocket to a JSMpeg player. For VLC or mpv there is stream.ts.", http.StatusUpgradeRequired)
 }
 
-// serveSocket is one JSMpeg player.
+// serveSocket is one JSMpeg player. Its two goroutines outlive the handler, whose request, answer and deep stack would
+// otherwise be kept as long as the player stays; the socket is released when both have ended, and whoever stops the
+// process waits for that.
 func (s *Service) serveSocket(w http.ResponseWriter, r *http.Request) {
 	p := newPlayer(s.stream, nil, "websocket", r.RemoteAddr)
 	p.flight = &flight{maxLag: s.config.MaxLag, resume: p.notify}
@@ -71,20 +73,22 @@ func (s *Service) serveSocket(w http.ResponseWriter, r *http.Request) {
 		s.log.Debug("player not accepted", "addr", r.RemoteAddr, "err", err)
 		return
 	}
-	defer conn.Release()
 	p.sink = socket{conn}
 	s.stream.join(p)
-	defer s.stream.leave(p)
-
-	g, _ := service.NewGroup(r.Context())
-	g.Go(func() error {
-		defer conn.Cut() // a writer that failed ends the reader
-		return p.write()
-	})
-	err = service.Protect(func() error { return s.listen(conn) })
-	p.end()
-	conn.Cut()
-	s.logGone(p, err, g.Wait())
+	written := make(chan error, 1)
+	go func() {
+		err := service.Protect(p.write)
+		conn.Cut() // ends the reader
+		written <- err
+	}()
+	go func() {
+		defer conn.Release()
+		defer s.stream.leave(p)
+		err := service.Protect(func() error { return s.listen(conn) })
+		p.end()
+		conn.Cut()
+		s.logGone(p, err, <-written)
+	}()
 }
 
 // listen handles pings, pongs and the close until the peer is gone. A data message ends it.
