@@ -96,6 +96,7 @@ func (p *packets) take(t *testing.T) (got [][]byte) {
 type viewer struct {
 	*testing.T
 	ctx   context.Context
+	url   string
 	shown int
 }
 
@@ -106,11 +107,18 @@ func newViewer(t *testing.T) *viewer {
 		_, _ = w.Write([]byte(viewerPage))
 	}))
 	t.Cleanup(page.Close)
-	v := &viewer{T: t, ctx: testkit.StartBrowser(t, 2*time.Minute, nil)}
-	if _, err := chromedp.Run(v.ctx, chromedp.Navigate(page.URL)); err != nil {
-		t.Fatal(err)
-	}
+	v := &viewer{T: t, url: page.URL}
+	v.ctx = testkit.StartBrowser(t, 3*time.Minute, map[string]any{"window-size": "400,400"}) // quick to paint
+	v.reload()
 	return v
+}
+
+// reload begins the page's life anew.
+func (v *viewer) reload() {
+	v.Helper()
+	if _, err := chromedp.Run(v.ctx, chromedp.Navigate(v.url)); err != nil {
+		v.Fatal(err)
+	}
 }
 
 // show gives the packets of one document to the page, which is empty before.
@@ -166,11 +174,11 @@ func (v *viewer) colour() string {
 
 func (v *viewer) expect(colour string) {
 	v.Helper()
-	testkit.Eventually(v, 30*time.Second, fmt.Sprintf("the tab shows %q", colour), func() bool { return v.colour() == colour })
+	testkit.Eventually(v, time.Minute, fmt.Sprintf("the tab shows %q", colour), func() bool { return v.colour() == colour })
 }
 
 // What the browser makes of the packets is a document that its viewer opens, and of two documents of one size and layout it
-// shows the second one second.
+// shows the second one second. The trap that the service works around is there: the same bytes as they are show the first again.
 func TestPrinterInTheBrowser(t *testing.T) {
 	red, blue := colouredPDF("1 0 0"), colouredPDF("0 0 1")
 	d := newPrintDesk(t)
@@ -181,7 +189,8 @@ func TestPrinterInTheBrowser(t *testing.T) {
 	}
 	v := newViewer(t)
 	d.write("red.pdf", red)
-	v.show(p.take(t)...)
+	first := p.take(t)
+	v.show(first...)
 	v.expect("red")
 	d.write("blue.pdf", blue)
 	v.show(p.take(t)...)
@@ -189,20 +198,14 @@ func TestPrinterInTheBrowser(t *testing.T) {
 	if v.shown != 2 {
 		t.Errorf("%d documents shown", v.shown)
 	}
-}
 
-// The trap that the service works around is there: the same bytes as they are show the first document again.
-func TestBrowserShowsTheFirstOfEqualDocumentsTwice(t *testing.T) {
-	red, blue := colouredPDF("1 0 0"), colouredPDF("0 0 1")
-	v := newViewer(t)
-	chunk := func(data []byte) []byte {
-		return append([]byte{0, 0, 0, 1, 0, 0, byte(len(data) >> 8), byte(len(data))}, data...)
-	}
-	v.show(chunk(red), []byte{0, 0, 0, 2})
+	v.reload()
+	v.show(first...)
 	v.expect("red")
-	v.show(chunk(blue), []byte{0, 0, 0, 2})
+	header := []byte{0, 0, 0, 1, 0, 0, byte(len(blue) >> 8), byte(len(blue))}
+	v.show(append(header, blue...), []byte{0, 0, 0, 2})
 	v.expect("red")
 	if v.shown != 2 {
-		t.Errorf("%d documents shown", v.shown)
+		t.Errorf("%d documents shown in the page's second life", v.shown)
 	}
 }
