@@ -69,7 +69,6 @@ type request struct {
 	command  Command
 	deadline time.Time
 	answers  int  // far ends that have answered without settling it
-	orphan   bool // a TRANSMIT whose asker is gone: its answer is discarded
 	failed   bool // a TRANSMIT that was answered by an ERROR, which is kept in text
 	text     [maxText]byte
 	length   int // of text

@@ -214,7 +214,7 @@ var (
 
 // settleAPDU answers vpcd, if it still waits for the answer of the request.
 func (m *machine) settleAPDU(response []byte) {
-	if m.request.orphan || m.apdu == nil || !m.sent {
+	if m.apdu == nil || !m.sent {
 		m.metrics.discarded(orphaned)
 		return
 	}

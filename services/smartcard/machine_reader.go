@@ -81,10 +81,7 @@ func (m *machine) loseCard() {
 	m.do(disconnect, nil)
 }
 
-// closeReader forgets what the connection to vpcd stood for.
+// closeReader forgets what the connection to vpcd stood for. The answer of a TRANSMIT that is under way will find nobody.
 func (m *machine) closeReader() {
-	if m.request.command == Transmit {
-		m.request.orphan = true
-	}
 	m.connected, m.powered, m.apdu, m.sent = false, false, nil, false
 }
