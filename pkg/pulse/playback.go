@@ -39,8 +39,7 @@ const sampleBytes = 4
 
 var errHasStream = errors.New("this connection has a playback stream already")
 
-// OpenPlayback opens the playback stream of this connection. It plays at once, and it never stops for lack of data:
-// Pull always has something, if only silence.
+// OpenPlayback opens the playback stream of this connection. It plays at once: Pull always has something, if only silence.
 func (c *Client) OpenPlayback(cfg PlaybackConfig) (*Playback, error) {
 	if len(cfg.Sink) > maxName || len(cfg.Name) > maxName {
 		return nil, fmt.Errorf("open a stream: %w", errTooLong)
@@ -52,15 +51,18 @@ func (c *Client) OpenPlayback(cfg PlaybackConfig) (*Playback, error) {
 		return nil, errHasStream
 	}
 	target := bytesOf(cfg.Latency, cfg.Rate)
+	step := max(target/4/sampleBytes*sampleBytes, sampleBytes)
 	req := proto.CreatePlaybackStream{
-		SampleSpec:            proto.SampleSpec{Format: proto.FormatFloat32LE, Channels: 1, Rate: uint32(cfg.Rate)},
-		ChannelMap:            proto.ChannelMap{proto.ChannelMono},
-		SinkIndex:             proto.Undefined,
-		SinkName:              cfg.Sink,
-		BufferMaxLength:       proto.Undefined,
-		BufferTargetLength:    target,
-		BufferPrebufferLength: 0, // never stop and wait: what is late would be late for ever
-		BufferMinimumRequest:  max(target/4/sampleBytes*sampleBytes, sampleBytes),
+		SampleSpec:         proto.SampleSpec{Format: proto.FormatFloat32LE, Channels: 1, Rate: uint32(cfg.Rate)},
+		ChannelMap:         proto.ChannelMap{proto.ChannelMono},
+		SinkIndex:          proto.Undefined,
+		SinkName:           cfg.Sink,
+		BufferMaxLength:    proto.Undefined,
+		BufferTargetLength: target,
+		// With nothing to wait for, the server would leave out what comes too late after it ran dry. So it waits, which
+		// delays what follows, and Pull's side can take that back where it is not heard.
+		BufferPrebufferLength: step,
+		BufferMinimumRequest:  step,
 		ChannelVolumes:        proto.ChannelVolumes{uint32(proto.VolumeNorm)},
 		NoMove:                true,
 		AdjustLatency:         true,

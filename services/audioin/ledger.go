@@ -106,8 +106,8 @@ var (
 	descDrift      = prometheus.NewDesc("drift_ppm", "How much faster the clock of a microphone runs than PulseAudio's, where that is most, now.", nil, nil)
 	descUnderruns  = prometheus.NewDesc("underruns_total", "Gaps, since messages came too late.", nil, nil)
 	descUnderflows = prometheus.NewDesc("underflows_total", "Gaps, since PulseAudio was not served in time.", nil, nil)
-	descDropped    = prometheus.NewDesc("dropped_milliseconds_total", "Sound that was dropped, by reason.", []string{"reason"}, nil)
-	descRepeated   = prometheus.NewDesc("repeated_milliseconds_total", "Sound that was repeated to follow the clocks of microphones.", nil, nil)
+	descDropped    = prometheus.NewDesc("dropped_seconds_total", "Sound that was dropped, by reason.", []string{"reason"}, nil)
+	descRepeated   = prometheus.NewDesc("repeated_seconds_total", "Sound that was repeated to follow the clocks of microphones.", nil, nil)
 	descCorrected  = prometheus.NewDesc("corrections_total", "Times that sound was taken out or repeated, by whether one may hear it.", []string{"heard"}, nil)
 )
 
@@ -134,9 +134,9 @@ func (l *ledger) Collect(ch chan<- prometheus.Metric) {
 	gauge(descDrift, now.drift)
 	count(descUnderruns, float64(all.underruns))
 	count(descUnderflows, float64(all.underflows))
-	count(descDropped, all.overflow, "overflow")
-	count(descDropped, all.dropped, "clock")
-	count(descRepeated, all.repeated)
+	count(descDropped, all.overflow/1000, "overflow")
+	count(descDropped, all.dropped/1000, "clock")
+	count(descRepeated, all.repeated/1000)
 	count(descCorrected, float64(all.seamless), "no")
 	count(descCorrected, float64(all.audible), "yes")
 }

@@ -20,9 +20,10 @@ func (j *jitter) splice(n int, must bool) {
 	}
 	at := quietest(queue, want, fade)
 	length, alike := mostAlike(queue[at:], want, fade)
-	quiet := meanSquare(queue[at : at+fade])
-	quiet = max(quiet, meanSquare(queue[at+length:at+length+fade]))
-	unheard := alike >= seamless || quiet <= quietSquare || quiet <= quietShare*j.loudness
+	// What goes or comes twice counts as a whole: a click between two silences is no silence.
+	seam, whole := meanSquare(queue[at:at+fade]), meanSquare(queue[at:at+length+fade])
+	quiet := whole <= quietSquare || whole <= quietShare*j.loudness
+	unheard := quiet || alike >= seamless && whole <= 2*seam
 	if !unheard && !must {
 		return
 	}
@@ -64,15 +65,14 @@ func (j *jitter) repeat(at, length, fade int) bool {
 	return true
 }
 
-// quietest finds where a splice of about length samples begins in the least sound.
+// quietest finds where a splice of about length samples meets the least sound.
 func quietest(queue []float32, length, fade int) int {
 	longest := longestSplice(len(queue), length, fade)
 	last := len(queue) - longest - fade
 	step := max(last/searchSteps, 1)
 	best, at := float32(math.MaxFloat32), 0
 	for p := 0; p <= last; p += step {
-		s := meanSquare(queue[p:p+fade]) + meanSquare(queue[p+length:p+length+fade])
-		if s < best {
+		if s := meanSquare(queue[p : p+length+fade]); s < best {
 			best, at = s, p
 		}
 	}

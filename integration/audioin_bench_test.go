@@ -1,0 +1,225 @@
+package integration
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"ghostaux/pkg/pulse"
+	"ghostaux/pkg/testkit"
+)
+
+// impulse is one millisecond of loud sound at 48000 samples/s.
+const (
+	impulseRate = 48000
+	impulse     = impulseRate / 1000
+	impulses    = 40
+)
+
+// arrival is when the recorder heard an impulse after the given sample. It reports false when it was lost, since
+// PulseAudio ran dry on a busy machine.
+func arrival(b *testing.B, rec *testkit.Recorder, from int) (time.Time, bool) {
+	b.Helper()
+	_ = rec.Next(b, 250*time.Millisecond)
+	for i, v := range rec.From(from) {
+		if math.Abs(float64(v)) > 0.3 {
+			return rec.When(from + i), true
+		}
+	}
+	return time.Time{}, false
+}
+
+// measure has impulses sent and reports how long they took. Send returns when one has been sent.
+func measure(b *testing.B, rec *testkit.Recorder, send func() time.Time) {
+	for b.Loop() {
+		var delays []time.Duration
+		for range impulses {
+			from := rec.Len()
+			sent := send()
+			if heard, ok := arrival(b, rec, from); ok {
+				delays = append(delays, heard.Sub(sent))
+			}
+		}
+		if len(delays) < impulses/2 {
+			b.Fatalf("only %d of %d impulses were heard", len(delays), impulses)
+		}
+		b.ReportMetric(float64(impulses-len(delays)), "lost")
+		reportDelays(b, delays)
+	}
+}
+
+func reportDelays(b *testing.B, delays []time.Duration) {
+	slices.Sort(delays)
+	ms := func(q float64) float64 { return float64(delays[int(q*float64(len(delays)-1))].Microseconds()) / 1000 }
+	b.ReportMetric(ms(0.5), "ms-median")
+	b.ReportMetric(ms(0), "ms-min")
+	b.ReportMetric(ms(0.95), "ms-p95")
+	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkAudioInFloor is PulseAudio alone: an impulse that a stream pulls, until parec has it.
+func BenchmarkAudioInFloor(b *testing.B) {
+	for _, asked := range []time.Duration{10 * time.Millisecond, 20 * time.Millisecond, 40 * time.Millisecond} {
+		b.Run(asked.String(), func(b *testing.B) {
+			p := testkit.StartPulse(b, "module-null-sink sink_name=out norewinds=1 format=float32le rate=48000 channels=1",
+				"module-remap-source source_name=mic master=out.monitor channels=1")
+			c, err := pulse.Dial(b.Context(), p.Server)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer c.Close()
+			var wanted atomic.Bool
+			sent := make(chan time.Time, 1)
+			_, err = c.OpenPlayback(pulse.PlaybackConfig{Sink: "out", Rate: impulseRate, Latency: asked, Pull: func(buf []byte) {
+				clear(buf)
+				if wanted.CompareAndSwap(true, false) {
+					loud(buf[:min(4*impulse, len(buf))])
+					sent <- time.Now()
+				}
+			}})
+			if err != nil {
+				b.Fatal(err)
+			}
+			rec := p.Record(b, "mic", impulseRate)
+			_ = rec.Next(b, time.Second)
+			measure(b, rec, func() time.Time {
+				wanted.Store(true)
+				return <-sent
+			})
+		})
+	}
+}
+
+func loud(buf []byte) {
+	for i := 0; i+4 <= len(buf); i += 4 {
+		binary.LittleEndian.PutUint32(buf[i:], math.Float32bits(0.9))
+	}
+}
+
+// BenchmarkAudioInLatency is from the last byte of a message, written to the socket, until parec has the impulse. Its
+// place in the message matters: the end of a message waits for its beginning to be played.
+func BenchmarkAudioInLatency(b *testing.B) {
+	for _, latency := range []string{"20ms", "40ms"} {
+		for _, size := range []int{128, 480, 2048} {
+			for _, place := range []string{"begin", "end"} {
+				b.Run(fmt.Sprintf("%s/%d/%s", latency, size, place), func(b *testing.B) {
+					benchmarkLatency(b, latency, size, place == "end")
+				})
+			}
+		}
+	}
+}
+
+func benchmarkLatency(b *testing.B, latency string, size int, atEnd bool) {
+	p := testkit.StartPulse(b)
+	g := startAudioIn(b, p, "--audioin-latency", latency)
+	conn := testkit.Dial(b, g.URL(b, "audioin", "/?sample_rate="+strconv.Itoa(impulseRate)))
+	plain, marked := make([]byte, 4*size), make([]byte, 4*size)
+	mark := marked[:min(4*impulse, len(marked))]
+	if atEnd {
+		mark = marked[len(marked)-len(mark):]
+	}
+	loud(mark)
+	var wanted atomic.Bool
+	sent := make(chan time.Time, 1)
+	stop := pace(b, time.Duration(size)*time.Second/impulseRate, func() bool {
+		if !wanted.CompareAndSwap(true, false) {
+			return conn.Write(b.Context(), websocket.MessageBinary, plain) == nil
+		}
+		err := conn.Write(b.Context(), websocket.MessageBinary, marked)
+		sent <- time.Now()
+		return err == nil
+	})
+	defer stop()
+	rec := p.Record(b, "ghostaux_mic", impulseRate)
+	_ = rec.Next(b, 6*time.Second) // what piled up at the start is worked off by then
+	measure(b, rec, func() time.Time {
+		wanted.Store(true)
+		return <-sent
+	})
+	b.Logf("%s", g.Status(b, "audioin").Detail)
+}
+
+// pace calls send at every multiple of the period, late ones at once, until it is stopped or send returns false.
+func pace(t testing.TB, period time.Duration, send func() bool) (stop func()) {
+	t.Helper()
+	quit := make(chan struct{})
+	var done sync.WaitGroup
+	done.Go(func() {
+		start := time.Now()
+		for n := 0; send(); n++ {
+			select {
+			case <-quit:
+				return
+			case <-time.After(time.Until(start.Add(time.Duration(n+1) * period))):
+			}
+		}
+	})
+	return func() {
+		close(quit)
+		done.Wait()
+	}
+}
+
+// BenchmarkAudioInCPU is the processor time of ghostaux for one microphone of 48000 samples/s, over ten seconds.
+func BenchmarkAudioInCPU(b *testing.B) {
+	for _, size := range []int{128, 2048} {
+		b.Run(strconv.Itoa(size), func(b *testing.B) {
+			p := testkit.StartPulse(b)
+			g := startAudioIn(b, p)
+			conn := testkit.Dial(b, g.URL(b, "audioin", "/?sample_rate=48000"))
+			msg := testkit.Sine(500, 0.5, 48000, 0, size)
+			rec := p.Record(b, "ghostaux_mic", 48000)
+			idle := cpuOver(b, g, rec, 5*time.Second)
+			stop := pace(b, time.Duration(size)*time.Second/48000, func() bool {
+				return conn.Write(b.Context(), websocket.MessageBinary, msg) == nil
+			})
+			defer stop()
+			for b.Loop() {
+				b.ReportMetric(cpuOver(b, g, rec, 10*time.Second)*100, "%core")
+				b.ReportMetric(idle*100, "%core-stream-alone")
+				b.ReportMetric(0, "ns/op")
+			}
+		})
+	}
+}
+
+// cpuOver is the share of a core that ghostaux uses over the time of the recording.
+func cpuOver(b *testing.B, g *testkit.Ghostaux, rec *testkit.Recorder, d time.Duration) float64 {
+	b.Helper()
+	start, before := time.Now(), cpuOf(b, g.Cmd.Process.Pid)
+	_ = rec.Next(b, d)
+	return (cpuOf(b, g.Cmd.Process.Pid) - before).Seconds() / time.Since(start).Seconds()
+}
+
+// cpuOf is the processor time that a process has used: the scheduler's own sum, to the nanosecond.
+func cpuOf(b *testing.B, pid int) time.Duration {
+	b.Helper()
+	var sum time.Duration
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, task := range tasks {
+		raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/schedstat", pid, task.Name()))
+		if err != nil {
+			continue // the thread has ended
+		}
+		ns, err := strconv.ParseInt(strings.Fields(string(raw))[0], 10, 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		sum += time.Duration(ns)
+	}
+	return sum
+}
