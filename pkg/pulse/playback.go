@@ -59,9 +59,9 @@ func (c *Client) OpenPlayback(cfg PlaybackConfig) (*Playback, error) {
 		SinkName:           cfg.Sink,
 		BufferMaxLength:    proto.Undefined,
 		BufferTargetLength: target,
-		// With nothing to wait for, the server would leave out what comes too late after it ran dry. So it waits, which
-		// delays what follows, and Pull's side can take that back where it is not heard.
-		BufferPrebufferLength: step,
+		// Never stop and wait. After the server ran dry it asks for what it missed too, and leaves that out: Pull's side
+		// loses as much sound as there was silence, and the delay stays what it was.
+		BufferPrebufferLength: 0,
 		BufferMinimumRequest:  step,
 		ChannelVolumes:        proto.ChannelVolumes{uint32(proto.VolumeNorm)},
 		NoMove:                true,

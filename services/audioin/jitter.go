@@ -119,7 +119,7 @@ func (j *jitter) push(in []float32) {
 
 // prime starts to play after nothing: with a margin of silence in front, so that the next message may be late.
 func (j *jitter) prime(coming int) {
-	if j.gap > 0 && j.gap < j.cfg.samples(pauseTime) {
+	if j.stats.underruns > 0 && j.gap < j.cfg.samples(pauseTime) { // else this is the first sound
 		j.target = min(j.target+j.gap, j.maxTarget())
 	}
 	fadeOut := j.fadeOut

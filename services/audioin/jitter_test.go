@@ -234,6 +234,16 @@ func TestSizesOfMessages(t *testing.T) {
 	}
 }
 
+// TestSilenceBeforeTheFirstMessage: a stream that plays before its peer speaks is no gap.
+func TestSilenceBeforeTheFirstMessage(t *testing.T) {
+	w := newWorld(10*time.Millisecond, 300*time.Millisecond, 1024)
+	w.pushAt, w.arriveAt = 0.05, 0.05
+	w.run(10 * time.Second)
+	if w.j.target != w.j.cfg.target || w.j.stats.underruns != 0 {
+		t.Errorf("target %.1f ms, %d gaps", ms(w.j.target), w.j.stats.underruns)
+	}
+}
+
 func TestEndIsNoUnderrun(t *testing.T) {
 	w := newWorld(10*time.Millisecond, 300*time.Millisecond, 1024)
 	w.run(time.Second)
