@@ -39,8 +39,8 @@ func arrival(b *testing.B, rec *testkit.Recorder, from int) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// measure has impulses sent and reports how long they took. Send returns when one has been sent.
-func measure(b *testing.B, rec *testkit.Recorder, send func() time.Time) {
+// measureDelays has impulses sent and reports how long they took. Send returns when one has been sent.
+func measureDelays(b *testing.B, rec *testkit.Recorder, send func() time.Time) {
 	for b.Loop() {
 		var delays []time.Duration
 		for range impulses {
@@ -92,7 +92,7 @@ func BenchmarkAudioInFloor(b *testing.B) {
 			}
 			rec := p.Record(b, "mic", impulseRate)
 			_ = rec.Next(b, time.Second)
-			measure(b, rec, func() time.Time {
+			measureDelays(b, rec, func() time.Time {
 				wanted.Store(true)
 				return <-sent
 			})
@@ -143,7 +143,7 @@ func benchmarkLatency(b *testing.B, latency string, size int, atEnd bool) {
 	defer stop()
 	rec := p.Record(b, "ghostaux_mic", impulseRate)
 	_ = rec.Next(b, 6*time.Second) // what piled up at the start is worked off by then
-	measure(b, rec, func() time.Time {
+	measureDelays(b, rec, func() time.Time {
 		wanted.Store(true)
 		return <-sent
 	})
