@@ -279,6 +279,8 @@ func describe(dir string, err error) string {
 		return "The upload directory " + dir + " cannot be written: the file system is read-only"
 	case errors.Is(err, unix.ENOTDIR), errors.Is(err, fs.ErrExist):
 		return "The upload directory " + dir + " is not a directory"
+	case errors.Is(err, fs.ErrNotExist):
+		return "The upload directory " + dir + " was removed"
 	case errors.Is(err, unix.ENOSPC):
 		return "The upload directory " + dir + " cannot be made: the disk is full"
 	}

@@ -11,7 +11,7 @@ import (
 
 // Limits of a form. The buffer is what a peer costs while it sends; what is written to the file is written from it.
 const (
-	formBuffer   = 128 << 10
+	formBuffer   = 64 << 10
 	headerMax    = 8 << 10 // of one part
 	valueMax     = 4 << 10 // of one field
 	fieldsMax    = 64      // parts of a form
