@@ -2,14 +2,8 @@ package integration
 
 import (
 	"bufio"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -54,7 +48,7 @@ func (r receiver) bench(b *testing.B, files int) {
 	b.SetBytes(benchTotal)
 	chunk := make([]byte, benchChunk)
 	_ = os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", r.pid), []byte("5"), 0) // the peak begins anew
-	cpu := uploadCPU(b, r.pid)
+	cpu := cpuSeconds(b, r.pid)
 	for n := range b.N {
 		var senders sync.WaitGroup
 		for f := range files {
@@ -68,7 +62,7 @@ func (r receiver) bench(b *testing.B, files int) {
 		}
 		b.StartTimer()
 	}
-	b.ReportMetric((uploadCPU(b, r.pid)-cpu).Seconds()/float64(b.N), "cpu-s/GiB")
+	b.ReportMetric((cpuSeconds(b, r.pid)-cpu)/float64(b.N), "cpu-s/GiB")
 	b.ReportMetric(float64(peakMemory(b, r.pid))/(1<<20), "peak-MiB")
 }
 
@@ -117,34 +111,36 @@ func benchGhostaux(b *testing.B, name string, args ...string) receiver {
 	dir := b.TempDir()
 	g := testkit.StartGhostaux(b, append([]string{"--only", "upload", "--upload-dir", dir, "--log-level", "info"}, args...)...)
 	testkit.Eventually(b, 10*time.Second, "ready", func() bool { return len(g.Get(b, "/readyz")) > 0 })
-	return receiver{name: name, addr: g.Addr(b, "upload"), pid: g.Cmd.Process.Pid, dir: dir, head: func(file string, i int64) (string, string) {
-		total := int64(benchTotal)
-		if strings.Contains(file, "-10-") {
-			total /= 10
-		}
-		body := ""
-		for _, f := range [][2]string{
-			{"dzuuid", file},
-			{"dzchunkindex", strconv.FormatInt(i, 10)},
-			{"dztotalfilesize", strconv.FormatInt(total, 10)},
-			{"dzchunksize", strconv.Itoa(benchChunk)},
-			{"dztotalchunkcount", strconv.FormatInt((total+benchChunk-1)/benchChunk, 10)},
-			{"dzchunkbyteoffset", strconv.FormatInt(i*benchChunk, 10)},
-		} {
-			body += "------WebKitFormBoundary7MA4YWxkTrZu0gW\r\nContent-Disposition: form-data; name=\"" + f[0] + "\"\r\n\r\n" + f[1] + "\r\n"
-		}
-		body += "------WebKitFormBoundary7MA4YWxkTrZu0gW\r\nContent-Disposition: form-data; name=\"file\"; filename=\"" + file + "\"\r\n" +
-			"Content-Type: application/octet-stream\r\n\r\n"
-		return "POST /upload HTTP/1.1\r\nHost: bench\r\nAuthorization: " + testkit.Authorization(testkit.Token) + "\r\n" +
-				"Content-Type: multipart/form-data; boundary=----WebKitFormBoundary7MA4YWxkTrZu0gW\r\nContent-Length: LENGTH\r\n\r\n" + body,
-			"\r\n------WebKitFormBoundary7MA4YWxkTrZu0gW--\r\n"
-	}}
+	return receiver{name: name, addr: g.Addr(b, "upload"), pid: g.Cmd.Process.Pid, dir: dir, head: dropzoneHead}
+}
+
+// dropzoneHead is what stands around a chunk in Dropzone's request; names of one of ten files have -10- in them.
+func dropzoneHead(file string, i int64) (head, tail string) {
+	total := int64(benchTotal)
+	if strings.Contains(file, "-10-") {
+		total /= 10
+	}
+	body := ""
+	for _, f := range [][2]string{
+		{"dzuuid", file},
+		{"dzchunkindex", strconv.FormatInt(i, 10)},
+		{"dztotalfilesize", strconv.FormatInt(total, 10)},
+		{"dzchunksize", strconv.Itoa(benchChunk)},
+		{"dztotalchunkcount", strconv.FormatInt((total+benchChunk-1)/benchChunk, 10)},
+		{"dzchunkbyteoffset", strconv.FormatInt(i*benchChunk, 10)},
+	} {
+		body += "------WebKitFormBoundary7MA4YWxkTrZu0gW\r\nContent-Disposition: form-data; name=\"" + f[0] + "\"\r\n\r\n" + f[1] + "\r\n"
+	}
+	body += "------WebKitFormBoundary7MA4YWxkTrZu0gW\r\nContent-Disposition: form-data; name=\"file\"; filename=\"" + file + "\"\r\n" +
+		"Content-Type: application/octet-stream\r\n\r\n"
+	return "POST /upload HTTP/1.1\r\nHost: bench\r\nAuthorization: " + testkit.Authorization(testkit.Token) + "\r\n" +
+			"Content-Type: multipart/form-data; boundary=----WebKitFormBoundary7MA4YWxkTrZu0gW\r\nContent-Length: LENGTH\r\n\r\n" + body,
+		"\r\n------WebKitFormBoundary7MA4YWxkTrZu0gW--\r\n"
 }
 
 func benchNginx(b *testing.B) receiver {
-	certDir := b.TempDir()
-	writePair(b, certDir)
-	n := testkit.StartNginx(b, "ssl", `ssl_certificate `+certDir+`/cert.pem; ssl_certificate_key `+certDir+`/key.pem; ssl_protocols TLSv1.3;
+	cert, key := writeCertificate(b)
+	n := testkit.StartNginx(b, "ssl", `ssl_certificate `+cert+`; ssl_certificate_key `+key+`; ssl_protocols TLSv1.3;
 		client_max_body_size 0; client_body_buffer_size 128k; keepalive_requests 100000; root DIR/files; dav_methods PUT;`)
 	dir := filepath.Join(n.Dir, "files")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -155,39 +151,49 @@ func benchNginx(b *testing.B) receiver {
 	}}
 }
 
-// writePair makes a certificate for nginx; ghostaux makes its own.
-func writePair(b *testing.B, dir string) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		b.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"bench"}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		b.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		b.Fatal(err)
-	}
-	for name, block := range map[string]*pem.Block{
-		"cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "PRIVATE KEY", Bytes: private},
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
-			b.Fatal(err)
-		}
+// BenchmarkUploadBesideSound measures the time of a sound packet through the relay, first alone and then while the same
+// process takes an upload at full speed; of three rounds the best, since other work on the machine only makes it worse.
+func BenchmarkUploadBesideSound(b *testing.B) {
+	for _, uploading := range []bool{false, true} {
+		b.Run(fmt.Sprintf("uploading=%v", uploading), func(b *testing.B) {
+			for b.Loop() {
+				var rounds []figures
+				for range benchRounds {
+					rounds = append(rounds, measure(b, func(b *testing.B) (*relay, func()) { return soundAndUpload(b, uploading) }, 4))
+				}
+				f := best(rounds)
+				b.ReportMetric(us(f.p50), "p50-us")
+				b.ReportMetric(us(f.p99), "p99-us")
+			}
+		})
 	}
 }
 
-// uploadCPU is the processor time that a process has used, user and system.
-func uploadCPU(t testing.TB, pid int) time.Duration {
-	t.Helper()
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		t.Fatal(err)
+// soundAndUpload starts ghostaux with both services, and a sender that goes on until the end.
+func soundAndUpload(b *testing.B, uploading bool) (*relay, func()) {
+	dir := b.TempDir()
+	g := testkit.StartGhostaux(b, "--only", "audioout,upload", "--audioout-source", "ingest", "--upload-dir", dir,
+		"--upload-conflict", "overwrite", "--no-upload-sync", "--log-level", "info")
+	r := receiver{name: "beside", addr: g.Addr(b, "upload"), pid: g.Cmd.Process.Pid, dir: dir, head: dropzoneHead}
+	stop := make(chan struct{})
+	var sending sync.WaitGroup
+	if uploading {
+		sending.Go(func() {
+			chunk := make([]byte, benchChunk)
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+					r.send(b, fmt.Sprintf("beside-10-%d", n), chunk, benchTotal/10)
+					_ = os.Remove(filepath.Join(dir, fmt.Sprintf("beside-10-%d", n)))
+				}
+			}
+		})
 	}
-	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-	user, _ := strconv.ParseInt(fields[11], 10, 64)
-	system, _ := strconv.ParseInt(fields[12], 10, 64)
-	return time.Duration(user+system) * time.Second / 100 // USER_HZ is 100 on every Linux that Go knows
+	return &relay{g.Cmd.Process.Pid, g.Addr(b, "audioout/ingest"), g.Addr(b, "audioout")}, func() {
+		close(stop)
+		sending.Wait()
+		g.Kill()
+	}
 }
