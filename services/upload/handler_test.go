@@ -90,10 +90,27 @@ func TestNumbersOfNoSense(t *testing.T) {
 	g := start(t, nil)
 	good := map[string]string{fieldID: "u", fieldIndex: "0", fieldTotal: "5", fieldSize: "5", fieldCount: "1", fieldOffset: "0"}
 	for _, c := range []struct{ field, value string }{
-		{fieldTotal, "-5"}, {fieldTotal, "x"}, {fieldTotal, ""}, {fieldTotal, "9223372036854775808"}, {fieldTotal, "9223372036854775807"},
-		{fieldTotal, "4.5"}, {fieldTotal, "0x5"}, {fieldTotal, " 5"}, {fieldTotal, "+5"}, {fieldTotal, "absent"},
-		{fieldOffset, "-1"}, {fieldOffset, "6"}, {fieldOffset, "absent"}, {fieldIndex, "1"}, {fieldIndex, "-1"}, {fieldIndex, "absent"},
-		{fieldCount, "-1"}, {fieldCount, "absent"}, {fieldSize, "-1"}, {fieldID, strings.Repeat("x", 200)}, {fieldID, "a\x01b"},
+		{fieldTotal, "-5"},
+		{fieldTotal, "x"},
+		{fieldTotal, ""},
+		{fieldTotal, "9223372036854775808"},
+		{fieldTotal, "9223372036854775807"},
+		{fieldTotal, "4.5"},
+		{fieldTotal, "0x5"},
+		{fieldTotal, " 5"},
+		{fieldTotal, "+5"},
+		{fieldTotal, "absent"},
+		{fieldOffset, "-1"},
+		{fieldOffset, "6"},
+		{fieldOffset, "absent"},
+		{fieldIndex, "1"},
+		{fieldIndex, "-1"},
+		{fieldIndex, "absent"},
+		{fieldCount, "-1"},
+		{fieldCount, "absent"},
+		{fieldSize, "-1"},
+		{fieldID, strings.Repeat("x", 200)},
+		{fieldID, "a\x01b"},
 	} {
 		var pairs []string
 		for k, v := range good {
