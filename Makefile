@@ -2,11 +2,12 @@
 # make test    everything, as CI runs it: installs what the tests need, checks, unit and integration tests
 # make check   the quick loop: vet, staticcheck, gofumpt, unit tests with the race detector
 # make build   bin/ghostaux, static, with the console when there is npm
+# make screenshots  the pictures of the console in docs/console
 # make bench   the figures: latency, CPU, memory, throughput
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: run build console test check lint unit integration bench packages clean
+.PHONY: run build console test check lint unit integration bench screenshots packages clean
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 GO ?= go
@@ -50,6 +51,10 @@ integration:
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./pkg/... ./services/...
 	cd integration && $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m .
+
+screenshots: console
+	mkdir -p docs/console
+	$(GO) test -count=1 -run TestConsoleLook ./integration -screenshots $(CURDIR)/docs/console
 
 bin/tools/staticcheck:
 	GOBIN=$(CURDIR)/bin/tools $(GO) install $(STATICCHECK)

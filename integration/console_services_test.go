@@ -122,13 +122,27 @@ func TestConsoleUpload(t *testing.T) {
 // A pad moves its picture, and what games want of its motors reaches it.
 func TestConsoleGamepad(t *testing.T) {
 	g := testkit.StartGhostaux(t, "--only", "gamepad")
-	p := newPage(t, time.Minute, nil, fakePad)
+	p := newPage(t, time.Minute, nil, fakePad, fakeDesktop)
 	openConsole(t, g, p)
 	p.run(`plug(true)`)
+	p.until(10*time.Second, "the page speaks with the desktop", `globalThis.desktop`)
+	p.run(`desktop.readyState = 1; desktop.onopen()`)
 	p.until(10*time.Second, "the pad is shown", `document.querySelector(".gamepad figcaption strong")?.textContent === "Pad 1"`)
 	p.run(`pad.buttons[0].value = 1; pad.axes[0] = 1;`)
 	p.until(5*time.Second, "the button is lit", `document.querySelector("[data-button='0']").style.getPropertyValue("--on") === "1.00"`)
 	p.until(5*time.Second, "the stick is to the right", `document.querySelector(".stick").getAttribute("cx") === "124.0"`)
+	if first := ask[map[string]any](p, `sent[0]`); first["message_type"] != "device_connected" || first["index"] != 0.0 {
+		t.Errorf("the desktop is told first %v", first)
+	}
+	row := `[0,32767,0,0,0,1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]`
+	p.until(5*time.Second, "the desktop has the button and the stick", `JSON.stringify(sent.at(-1)) === "[`+row+`]"`)
+	if count := ask[int](p, `new Promise((done) => { const n = sent.length; requestAnimationFrame(() => requestAnimationFrame(() => done(sent.length - n))); })`); count != 0 {
+		t.Errorf("%d messages while nothing changes", count)
+	}
+	p.run(`desktop.onmessage({ data: '{"message_type":"rumble","index":0,"strong":0.5,"weak":0.25,"duration":200}' })`)
+	if effect := ask[string](p, `JSON.stringify(pad.vibrationActuator.effects.pop())`); effect != `{"duration":200,"strongMagnitude":0.5,"weakMagnitude":0.25}` {
+		t.Errorf("the game's rumble is %s", effect)
+	}
 	p.run(`document.querySelector("figcaption button").click()`)
 	p.until(5*time.Second, "the pad rumbles", `pad.vibrationActuator.effects.length === 1`)
 	p.run(`plug(false)`)
@@ -228,6 +242,5 @@ func TestConsoleDocuments(t *testing.T) {
 	if int(size) != len(content) {
 		t.Errorf("the document has %.0f bytes, want %d", size, len(content))
 	}
-	p.until(20*time.Second, "print was asked for", `globalThis.printed > 0 || globalThis.ghostaux.documents.frame`)
 	p.faultless()
 }

@@ -1,15 +1,16 @@
 // Plays blocks of samples one after another with as little delay as the network allows.
 //
 // Blocks are put on the clock of the AudioContext when they arrive, so that no timer is needed, which browsers slow
-// down in the background. The queue is how far ahead of the clock that is. Its shortest length in a second is the slack:
+// down in the background. The queue is how far ahead of the clock that is. Its shortest length in half a second is the slack:
 // sound that has waited for nothing. The slack is held at a target by playing up to 2 % faster or 0.5 % slower, which
 // also follows the difference of the two clocks; what is far too much is skipped at once. Every gap raises the target.
 const FIRST_TARGET = 0.02; // seconds
 const MOST_TARGET = 0.15;
 const GAP_STEP = 0.015;
-const CALM_STEP = 0.001; // every second without a gap
+const CALM_STEP = 0.001; // every window without a gap
 const SKIP_ABOVE = 0.15; // of slack beyond the target
 const LEAD = 0.005; // before a first block, so that it is not late when it is scheduled
+const WINDOW = 0.5; // seconds over which the slack is found
 const FADE = 64; // samples, after a gap or a skip
 
 export class Playout {
@@ -30,7 +31,7 @@ export class Playout {
   }
 
   #window(now) {
-    this.windowEnd = now + 1;
+    this.windowEnd = now + WINDOW;
     this.slack = Infinity;
     this.calm = true;
   }
@@ -68,7 +69,7 @@ export class Playout {
     this.next += length / this.speed;
   }
 
-  // adjust looks back at a second: the slack it had decides the speed of the next one.
+  // adjust looks back at a window: the slack it had decides the speed of the next one.
   #adjust(now) {
     const excess = this.slack - this.target;
     if (excess > SKIP_ABOVE) {

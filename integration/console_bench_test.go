@@ -1,0 +1,150 @@
+package integration
+
+import (
+	"bufio"
+	"encoding/binary"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"ghostaux/pkg/testkit"
+)
+
+const (
+	clicks     = 100
+	clickEvery = time.Second
+	monitorMS  = 5 // latency that parec asks for
+)
+
+// noteClicks notes when each click is put into the AudioContext's output, and what the page says of the delay then.
+const noteClicks = `globalThis.clicks = [];
+const create = AudioContext.prototype.createBufferSource;
+AudioContext.prototype.createBufferSource = function () {
+	const context = this, source = create.call(this), start = source.start;
+	source.start = function (when) {
+		const at = source.buffer.getChannelData(0).findIndex((v) => Math.abs(v) > 0.2);
+		if (at >= 0) {
+			const wall = performance.timeOrigin + performance.now() + 1000 * (when + at / source.buffer.sampleRate - context.currentTime);
+			const { delayMs, outputMs } = ghostaux.sound.figures();
+			if (wall - (clicks.at(-1)?.wall ?? 0) > 400) clicks.push({ wall, shown: delayMs - outputMs });
+		}
+		start.call(source, when);
+	};
+	return source;
+};`
+
+// BenchmarkConsoleSoundDelay measures how long a click takes from the desktop's sink to the page's AudioContext: from
+// its arrival at a recorder of the sink's monitor to the moment for which the page has scheduled its sample. Run it
+// with -benchtime 1x.
+func BenchmarkConsoleSoundDelay(b *testing.B) {
+	for b.Loop() {
+		pulse := testkit.StartPulse(b)
+		g := startWithPulse(b, pulse, "--only", "audioout")
+		p := newPage(b, 4*time.Minute, nil, noteClicks)
+		openConsole(b, g, p)
+		p.click("#play")
+		p.until(30*time.Second, "it plays", `ghostaux.sound.state === "playing"`)
+		heard := recordClicks(b, pulse)
+		playClicks(b, pulse)
+		var sink []time.Time
+		for range clicks {
+			sink = append(sink, <-heard)
+		}
+		p.until(10*time.Second, "the page has the clicks", `clicks.at(-1)?.wall > `+strconv.FormatInt(sink[clicks-1].UnixMilli(), 10))
+		reportDelays(b, sink, ask[[]pageClick](p, "clicks"))
+		b.Logf("figures at the end: %v", ask[map[string]float64](p, "ghostaux.sound.figures()"))
+	}
+}
+
+type pageClick struct{ Wall, Shown float64 } // ms
+
+// reportDelays matches each click at the sink with the next one in the page.
+func reportDelays(b *testing.B, sink []time.Time, page []pageClick) {
+	b.Helper()
+	var delays, errs []float64
+	for _, at := range sink {
+		ms := float64(at.UnixMicro())/1000 - monitorMS
+		i := slices.IndexFunc(page, func(c pageClick) bool { return c.Wall >= ms && c.Wall < ms+900 })
+		if i < 0 {
+			continue
+		}
+		delays = append(delays, page[i].Wall-ms)
+		errs = append(errs, page[i].Shown-(page[i].Wall-ms))
+	}
+	if len(delays) < clicks/2 {
+		b.Fatalf("of %d clicks the page had %d", len(sink), len(delays))
+	}
+	half := len(delays) / 2
+	early, late := slices.Sorted(slices.Values(delays[:half])), slices.Sorted(slices.Values(delays[half:]))
+	slices.Sort(delays)
+	slices.Sort(errs)
+	b.ReportMetric(delays[half], "ms-median")
+	b.ReportMetric(delays[len(delays)*95/100], "ms-p95")
+	b.ReportMetric(delays[0], "ms-least")
+	b.ReportMetric(late[len(late)/2]-early[len(early)/2], "ms-growth")
+	b.ReportMetric(errs[half], "ms-shown-less-measured")
+	b.ReportMetric(float64(len(delays)), "clicks")
+	b.ReportMetric(0, "ns/op")
+}
+
+// playClicks plays short clicks, one a second, until the benchmark ends.
+func playClicks(b *testing.B, pulse *testkit.Pulse) {
+	b.Helper()
+	file := filepath.Join(b.TempDir(), "clicks.wav")
+	if out, err := exec.Command("sox", "-n", "-r", "44100", "-c", "2", "-b", "16", file,
+		"synth", "0.01", "square", "1000", "vol", "0.7", "pad", "0", "0.99", "repeat", "300").CombinedOutput(); err != nil {
+		b.Fatalf("sox: %v: %s", err, out)
+	}
+	play := pulse.Command("paplay", file)
+	play.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := play.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		_ = play.Process.Kill()
+		_ = play.Wait()
+	})
+}
+
+// recordClicks tells when each click has come to the sink's monitor.
+func recordClicks(b *testing.B, pulse *testkit.Pulse) <-chan time.Time {
+	b.Helper()
+	record := pulse.Command("parec", "-d", "out.monitor", "--format=s16le", "--rate=44100", "--channels=1", "--latency-msec=5")
+	record.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	stdout, err := record.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := record.Start(); err != nil {
+		b.Fatal(err)
+	}
+	heard := make(chan time.Time, 1000)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		var last time.Time
+		r := bufio.NewReaderSize(stdout, 1<<10)
+		var sample [2]byte
+		for {
+			if _, err := io.ReadFull(r, sample[:]); err != nil {
+				return
+			}
+			v := int16(binary.LittleEndian.Uint16(sample[:]))
+			if now := time.Now(); (v > 6000 || v < -6000) && now.Sub(last) > clickEvery/2 {
+				last = now
+				heard <- now
+			}
+		}
+	}()
+	b.Cleanup(func() {
+		_ = record.Process.Kill()
+		<-done
+		_ = record.Wait()
+	})
+	return heard
+}
