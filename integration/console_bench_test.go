@@ -56,15 +56,15 @@ func BenchmarkConsoleSoundDelay(b *testing.B) {
 			sink = append(sink, <-heard)
 		}
 		p.until(10*time.Second, "the page has the clicks", `clicks.at(-1)?.wall > `+strconv.FormatInt(sink[clicks-1].UnixMilli(), 10))
-		reportDelays(b, sink, ask[[]pageClick](p, "clicks"))
+		reportClicks(b, sink, ask[[]pageClick](p, "clicks"))
 		b.Logf("figures at the end: %v", ask[map[string]float64](p, "ghostaux.sound.figures()"))
 	}
 }
 
 type pageClick struct{ Wall, Shown float64 } // ms
 
-// reportDelays matches each click at the sink with the next one in the page.
-func reportDelays(b *testing.B, sink []time.Time, page []pageClick) {
+// reportClicks matches each click at the sink with the next one in the page.
+func reportClicks(b *testing.B, sink []time.Time, page []pageClick) {
 	b.Helper()
 	var delays, errs []float64
 	for _, at := range sink {
