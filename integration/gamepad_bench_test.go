@@ -11,9 +11,9 @@ import (
 	"ghostaux/pkg/testkit"
 )
 
-// BenchmarkGamepadGuest sends rows at 50 Hz to the real binary in the guest. It reports the service's own time from
-// reading a row off its socket to the end of the write to uinput, and for comparison the way from this machine to a
-// program in the guest and back, most of which is the emulated network.
+// BenchmarkGamepadGuest sends rows at 50 Hz to the real binary in the guest, and reports the service's own time from
+// reading a row off its socket to the end of the write to uinput. No program reads the pad meanwhile: on the guest's one
+// processor it would run before the write returns.
 func BenchmarkGamepadGuest(b *testing.B) {
 	m := &machine{testkit.StartGuest(b, testkit.GuestSpec{
 		Files: map[string]string{"/bin/ghostaux": testkit.Binary(b)}, Ports: []int{padPort, doorPort},
@@ -21,15 +21,11 @@ func BenchmarkGamepadGuest(b *testing.B) {
 	m.startService(b, nil)
 	c := m.connect(b)
 	c.send(b, padRow(0, nil))
-	event := m.read(b, m.waitPad(b, 0).Node)
+	m.waitPad(b, 0)
 	before := m.latencies(b)
-	var total time.Duration
 	n := 0
 	for b.Loop() {
-		begin := time.Now()
 		c.send(b, padRow(0, map[int]string{0: fmt.Sprint(n%30000 + 1), 4: fmt.Sprint(n % 2)}))
-		event.frame(b)
-		total += time.Since(begin)
 		n++
 		time.Sleep(20 * time.Millisecond)
 	}
@@ -39,7 +35,7 @@ func BenchmarkGamepadGuest(b *testing.B) {
 	}
 	b.ReportMetric(quantile(after, 0.5)*1e6, "median-us")
 	b.ReportMetric(quantile(after, 0.99)*1e6, "p99-us")
-	b.ReportMetric(float64(total.Microseconds())/float64(n), "round-trip-us")
+	b.ReportMetric(after[len(after)-1].count, "rows-measured")
 	b.ReportMetric(0, "ns/op")
 }
 

@@ -4,18 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http/httptest"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
-	"golang.org/x/sys/unix"
 
 	"ghostaux/pkg/service"
 	"ghostaux/pkg/testkit"
@@ -210,46 +207,6 @@ func TestCountAndRemove(t *testing.T) {
 	eventually(t, "it comes back", func() bool { return r.maker.count() == 4 && r.isHeld(3) })
 }
 
-// TestLateDevice: a peer that comes causes the next try, and is told what it came to.
-func TestLateDevice(t *testing.T) {
-	maker := newFakeMaker()
-	maker.setError(errAbsent)
-	r := start(t, config(), maker)
-	for range 3 {
-		conn := testkit.Dial(t, r.server.URL)
-		_, msg, err := conn.Read(t.Context())
-		if err != nil || !strings.Contains(string(msg), "docker run --device /dev/uinput") || !strings.Contains(string(msg), "hostPath") {
-			t.Errorf("message %s %v", msg, err)
-		}
-		_, _, err = conn.Read(t.Context())
-		if websocket.CloseStatus(err) != ws.TryAgainLater || !strings.Contains(err.Error(), "--device /dev/uinput") {
-			t.Errorf("closed with %v", err)
-		}
-	}
-	maker.setError(nil)
-	conn := r.join(t)
-	send(t, conn, held(0))
-	eventually(t, "pressed", func() bool { return r.isHeld(0) })
-}
-
-// TestDeviceLost: the peer's socket outlives the device, and its state is there again with the next one.
-func TestDeviceLost(t *testing.T) {
-	r := start(t, config(), newFakeMaker())
-	conn := r.join(t)
-	send(t, conn, held(0))
-	eventually(t, "pressed", func() bool { return r.isHeld(0) })
-	first := r.maker.pad(0)
-	first.breakWith(unix.ENODEV)
-	send(t, conn, "["+rowText(map[int]string{6: "1"})+"]")
-	eventually(t, "a new pad with the newest state", func() bool { return r.maker.pad(0) != first && r.maker.pad(0).key(btnB) })
-	second := r.maker.pad(0)
-	second.tell(feedback{kind: lost, err: unix.ENODEV})
-	eventually(t, "a third pad", func() bool { return r.maker.pad(0) != second && r.maker.pad(0).key(btnB) })
-	if !first.isClosed() || !second.isClosed() {
-		t.Error("a lost device was not closed")
-	}
-}
-
 func TestRumbleReachesTheHolder(t *testing.T) {
 	r := start(t, config(), newFakeMaker())
 	bystander, conn := testkit.Dial(t, r.server.URL), testkit.Dial(t, r.server.URL)
@@ -272,90 +229,6 @@ func TestRumbleReachesTheHolder(t *testing.T) {
 	read(`{"message_type":"rumble","index":2,"strong":0.000,"weak":0.000,"duration":0}`)
 	_ = bystander.CloseNow()
 	eventually(t, "two messages are counted", func() bool { return testutil.ToFloat64(r.service.count.rumbles) == 2 })
-}
-
-// gate is a proxy that can stop passing anything on without closing, as a network that is gone does.
-type gate struct {
-	net.Listener
-	shut atomic.Bool
-}
-
-func newGate(t *testing.T, target string) *gate {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := &gate{Listener: l}
-	ctx, cancel := context.WithCancel(context.Background())
-	var copying sync.WaitGroup
-	copying.Go(func() {
-		for {
-			in, err := l.Accept()
-			if err != nil {
-				return
-			}
-			out, err := net.Dial("tcp", target)
-			if err != nil {
-				in.Close()
-				return
-			}
-			context.AfterFunc(ctx, func() { in.Close(); out.Close() })
-			copying.Go(func() { g.pass(in, out) })
-			copying.Go(func() { g.pass(out, in) })
-		}
-	})
-	t.Cleanup(func() { l.Close(); cancel(); copying.Wait() })
-	return g
-}
-
-// pass keeps what comes while the gate is shut, and passes it on later, as TCP does.
-func (g *gate) pass(from, to net.Conn) {
-	defer to.Close()
-	buf := make([]byte, 4096)
-	for {
-		n, err := from.Read(buf)
-		for g.shut.Load() {
-			time.Sleep(time.Millisecond)
-			if _, err := to.Write(nil); err != nil {
-				return
-			}
-		}
-		if _, werr := to.Write(buf[:n]); err != nil || werr != nil {
-			return
-		}
-	}
-}
-
-// TestVanished: the network goes away in silence, and comes back.
-func TestVanished(t *testing.T) {
-	r := start(t, config(), newFakeMaker())
-	g := newGate(t, r.server.Listener.Addr().String())
-	conn := testkit.Dial(t, "https://"+g.Addr().String())
-	conn.CloseRead(context.Background())
-	send(t, conn, held(0))
-	eventually(t, "pressed", func() bool { return r.isHeld(0) })
-	g.shut.Store(true)
-	eventually(t, "released", func() bool { return r.maker.pad(0).neutral() })
-	g.shut.Store(false)
-	eventually(t, "pressed again", func() bool { return r.isHeld(0) })
-	if n := testutil.ToFloat64(r.service.count.missed); n < 1 {
-		t.Errorf("missed %v times", n)
-	}
-}
-
-// TestSilenceIsNotGone: a held button sends nothing, for as long as it is held.
-func TestSilenceIsNotGone(t *testing.T) {
-	r := start(t, config(), newFakeMaker())
-	conn := r.join(t)
-	send(t, conn, held(0))
-	eventually(t, "pressed", func() bool { return r.isHeld(0) })
-	pad := r.maker.pad(0)
-	for deadline := time.Now().Add(4 * missingAfter); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if pad.neutral() && testutil.ToFloat64(r.service.count.missed) == 0 {
-			t.Fatal("released without a reason")
-		}
-	}
-	eventually(t, "still pressed", func() bool { return r.isHeld(0) })
 }
 
 // TestFlood: a peer that sends more than it may makes nobody else wait.
