@@ -54,7 +54,7 @@ func New(o Options) (*Host, error) {
 			Name: "http_panics_total", Help: "Requests whose handler panicked.",
 		}),
 	}
-	o.Metrics.MustRegister(h.requests, h.panics)
+	prometheus.WrapRegistererWithPrefix("ghostaux_", o.Metrics).MustRegister(h.requests, h.panics)
 	if err := h.checkControls(); err != nil {
 		return nil, err
 	}
