@@ -1,0 +1,36 @@
+package integration
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"ghostaux/pkg/testkit"
+)
+
+// What operators read names every metric, and no metric that is not there.
+func TestMetricsAreDocumented(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join(testkit.Root(t), "docs/OPERATIONS.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := testkit.StartGhostaux(t)
+	g.Get(t, "/status") // so that a request has been counted
+	there := map[string]bool{"ghostaux_http_panics_total": true}
+	for _, m := range regexp.MustCompile(`(?m)^# TYPE (ghostaux_\w+)`).FindAllStringSubmatch(string(g.Get(t, "/metrics")), -1) {
+		there[m[1]] = true
+		if !strings.Contains(string(doc), "| `"+m[1]+"` |") {
+			t.Errorf("%s is not in docs/OPERATIONS.md", m[1])
+		}
+	}
+	if len(there) < 50 {
+		t.Errorf("only %d metrics", len(there))
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(ghostaux_\\w+)` \\|").FindAllStringSubmatch(string(doc), -1) {
+		if !there[m[1]] {
+			t.Errorf("docs/OPERATIONS.md has %s, which is not there", m[1])
+		}
+	}
+}
