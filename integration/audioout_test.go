@@ -219,6 +219,7 @@ func TestAudioOutIsMP2At44100WhateverTheServerRate(t *testing.T) {
 }
 
 func TestAudioOutRecordsOnlyWhileSomebodyListens(t *testing.T) {
+	t.Parallel()
 	p := testkit.StartPulse(t)
 	g := testkit.StartGhostauxWith(t, testkit.Start{
 		Args: []string{"--only", "audioout", "--audioout-source-idle", "200ms"}, Env: []string{"PULSE_SERVER=" + p.Server},
@@ -241,6 +242,7 @@ func TestAudioOutRecordsOnlyWhileSomebodyListens(t *testing.T) {
 }
 
 func TestAudioOutHealsWhenPulseAudioComesBack(t *testing.T) {
+	t.Parallel()
 	p := testkit.StartPulse(t)
 	g := testkit.StartGhostauxWith(t, testkit.Start{Args: []string{"--only", "audioout"}, Env: []string{"PULSE_SERVER=" + p.Server}})
 	g.WaitState(t, "audioout", "ready")
@@ -257,6 +259,7 @@ func TestAudioOutHealsWhenPulseAudioComesBack(t *testing.T) {
 }
 
 func TestAudioOutMakesASinkOnce(t *testing.T) {
+	t.Parallel()
 	p := testkit.StartPulse(t, "module-native-protocol-fd fd=0") // anything but a sink
 	for range 2 {
 		g := testkit.StartGhostauxWith(t, testkit.Start{Args: []string{"--only", "audioout"}, Env: []string{"PULSE_SERVER=" + p.Server}})
@@ -305,6 +308,7 @@ func TestAudioOutSaysWhatIsMissing(t *testing.T) {
 }
 
 func TestAudioOutPublisherComesFirst(t *testing.T) {
+	t.Parallel()
 	p := testkit.StartPulse(t)
 	g := testkit.StartGhostauxWith(t, testkit.Start{Args: []string{"--only", "audioout"}, Env: []string{"PULSE_SERVER=" + p.Server}})
 	g.WaitState(t, "audioout", "ready")

@@ -32,7 +32,7 @@ type playerReport struct {
 	LagMS          int64     `json:"lag_ms"`          // sound published and not sent
 	InFlightMS     int64     `json:"in_flight_ms"`    // sound sent that the player has not confirmed
 	RTTMS          float64   `json:"rtt_ms"`          // shortest round trip of late; 0 when not known
-	DroppedPackets uint64    `json:"dropped_packets"` // TS packets
+	DroppedPackets uint64    `json:"dropped_packets"` // TS packets; of one that is stalled now, those before its stall
 }
 
 // Report returns who publishes and who listens now.
