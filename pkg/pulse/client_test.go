@@ -221,7 +221,11 @@ func TestPlayback(t *testing.T) {
 	if crossings < 480 || crossings > 520 {
 		t.Errorf("%d periods in half a second, want 500; %d underflows", crossings, stream.Underflows())
 	}
+	must(t, stream.SetLatency(400*time.Millisecond))
 	c.Close()
+	if err := stream.SetLatency(time.Second); !errors.Is(err, pulse.ErrGone) {
+		t.Errorf("latency of an ended stream: %v", err)
+	}
 	testkit.Eventually(t, limit, "the stream is gone", func() bool {
 		return p.Pactl(t, "list", "short", "sink-inputs") == ""
 	})

@@ -25,6 +25,7 @@ type PlaybackConfig struct {
 type Playback struct {
 	client     *Client
 	index      uint32
+	rate       int
 	pull       func([]byte)
 	buf        []byte
 	underflows atomic.Int64
@@ -44,14 +45,13 @@ func (c *Client) OpenPlayback(cfg PlaybackConfig) (*Playback, error) {
 	if len(cfg.Sink) > maxName || len(cfg.Name) > maxName {
 		return nil, fmt.Errorf("open a stream: %w", errTooLong)
 	}
-	p := &Playback{client: c, pull: cfg.Pull, buf: make([]byte, maxPull)}
+	p := &Playback{client: c, rate: cfg.Rate, pull: cfg.Pull, buf: make([]byte, maxPull)}
 	p.sending.Lock() // what the server asks for meanwhile waits until the first data have been sent
 	defer p.sending.Unlock()
 	if !c.stream.CompareAndSwap(nil, p) {
 		return nil, errHasStream
 	}
-	target := bytesOf(cfg.Latency, cfg.Rate)
-	step := max(target/4/sampleBytes*sampleBytes, sampleBytes)
+	target, step := sizes(cfg.Latency, cfg.Rate)
 	req := proto.CreatePlaybackStream{
 		SampleSpec:         proto.SampleSpec{Format: proto.FormatFloat32LE, Channels: 1, Rate: uint32(cfg.Rate)},
 		ChannelMap:         proto.ChannelMap{proto.ChannelMono},
@@ -101,6 +101,22 @@ func (p *Playback) send(n int) {
 	}
 }
 
-func bytesOf(d time.Duration, rate int) uint32 {
-	return uint32(d.Seconds()*float64(rate)) * sampleBytes
+// SetLatency changes the latency that OpenPlayback asked for, while the stream plays. For more of it the server asks
+// Pull for the difference at once; for less it asks for nothing until it has played the difference.
+func (p *Playback) SetLatency(d time.Duration) error {
+	target, step := sizes(d, p.rate)
+	req := proto.SetPlaybackStreamBufferAttr{
+		StreamIndex: p.index, BufferMaxLength: proto.Undefined, BufferTargetLength: target,
+		BufferMinimumRequest: step, AdjustLatency: true,
+	}
+	if err := p.client.request(&req, &proto.SetPlaybackStreamBufferAttrReply{}); err != nil {
+		return fmt.Errorf("set the latency of a stream: %w", err)
+	}
+	return nil
+}
+
+// sizes are the bytes that the server keeps for a latency, and the fewest that it asks for at once.
+func sizes(latency time.Duration, rate int) (target, step uint32) {
+	target = uint32(latency.Seconds()*float64(rate)) * sampleBytes
+	return target, max(target/4/sampleBytes*sampleBytes, sampleBytes)
 }

@@ -97,16 +97,15 @@ func read(conn *ws.Conn, p *peer) error {
 func (s *Service) play(ctx context.Context, conn *ws.Conn, p *peer, current stream) error {
 	for current != nil {
 		p.attach(current)
-		select {
-		case <-ctx.Done():
+		watch(ctx, p, current, s.config.streamLatency())
+		if ctx.Err() != nil {
 			playOut(p, current, s.config.streamLatency())
-			p.attach(nil)
-			current.Close()
-			return nil
-		case <-current.Done():
 		}
 		p.attach(nil)
 		current.Close()
+		if ctx.Err() != nil {
+			return nil
+		}
 		s.ledger.reopened.Inc()
 		current = s.reopen(ctx, p)
 	}

@@ -57,6 +57,13 @@ func (p *peer) attach(s stream) {
 	p.stream = s
 }
 
+// pad puts silence of that length in front of what is queued.
+func (p *peer) pad(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.jitter.pad(p.jitter.cfg.samples(d))
+}
+
 // end says that the peer is silent from now on, and returns for how long there is still sound to be played.
 func (p *peer) end() time.Duration {
 	p.mu.Lock()

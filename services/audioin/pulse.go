@@ -2,6 +2,7 @@ package audioin
 
 import (
 	"context"
+	"time"
 
 	"ghostaux/pkg/pulse"
 )
@@ -15,7 +16,8 @@ type device interface {
 // stream is one peer's sound in PulseAudio.
 type stream interface {
 	Done() <-chan struct{} // closed when it has ended, by whomever
-	Underflows() int64
+	Underflows() int64     // times that it ran dry
+	SetLatency(time.Duration) error
 	Close()
 }
 
@@ -45,3 +47,5 @@ type pulseStream struct {
 }
 
 func (s pulseStream) Underflows() int64 { return s.playback.Underflows() }
+
+func (s pulseStream) SetLatency(d time.Duration) error { return s.playback.SetLatency(d) }

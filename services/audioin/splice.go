@@ -65,6 +65,21 @@ func (j *jitter) repeat(at, length, fade int) bool {
 	return true
 }
 
+// pad puts n samples of silence in front of the queue, for a stream that is about to take so many more.
+func (j *jitter) pad(n int) {
+	fill, fade := j.fill(), j.cfg.samples(fadeTime)
+	if !j.playing || fill+n > j.cfg.max {
+		return
+	}
+	copy(j.buf[n:], j.buf[j.head:j.tail])
+	j.head, j.tail = 0, n+fill
+	clear(j.buf[:n])
+	for i := range min(n, fade) {
+		j.buf[i] = j.last * float32(fade-i-1) / float32(fade)
+	}
+	fadeIn(j.buf[n:j.tail], fade)
+}
+
 // quietest finds where a splice of about length samples meets the least sound.
 func quietest(queue []float32, length, fade int) int {
 	longest := longestSplice(len(queue), length, fade)
