@@ -147,7 +147,11 @@ func benchmarkLatency(b *testing.B, latency string, size int, atEnd bool) {
 		wanted.Store(true)
 		return <-sent
 	})
-	b.Logf("%s", g.Status(b, "audioin").Detail)
+	if peers := microphoneReport(b, g).Peers; len(peers) == 1 {
+		b.ReportMetric(peers[0].TargetMS, "ms-margin")
+		b.ReportMetric(float64(peers[0].Underruns), "gaps")
+		b.ReportMetric(float64(peers[0].Underflows), "dry")
+	}
 }
 
 // pace calls send at every multiple of the period, late ones at once, until it is stopped or send returns false.

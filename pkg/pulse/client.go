@@ -172,6 +172,10 @@ func (c *Client) dispatch(message any) {
 		if p := c.stream.Load(); p != nil {
 			p.underflows.Add(1)
 		}
+	case *proto.PlaybackBufferAttrChanged:
+		if p := c.stream.Load(); p != nil {
+			p.target.Store(m.BufferTargetLength)
+		}
 	case *proto.PlaybackStreamKilled:
 		_ = c.conn.Close()
 	case *proto.ConnectionClosed:

@@ -19,6 +19,9 @@ type PlaybackConfig struct {
 	// Pull fills p with the next sound. It is called when the server wants more, in the reader's goroutine: it must not
 	// block and not call methods of the Client.
 	Pull func(p []byte)
+	// Skip is called, as Pull is, after the server ran dry: n bytes would have been played meanwhile, and are not wanted
+	// any more. It may be nil.
+	Skip func(n int)
 }
 
 // Playback is the one playback stream of its Client. It ends with the connection, and the connection with it.
@@ -27,9 +30,11 @@ type Playback struct {
 	index      uint32
 	rate       int
 	pull       func([]byte)
+	skip       func(int)
 	buf        []byte
 	underflows atomic.Int64
-	sending    sync.Mutex // guards index and buf; held while the stream is opened
+	target     atomic.Uint32 // bytes that the server keeps
+	sending    sync.Mutex    // guards index and buf; held while the stream is opened
 }
 
 // maxPull bounds one packet, so that Pull never sees a buffer larger than this. A server that wants more, since it was
@@ -45,7 +50,7 @@ func (c *Client) OpenPlayback(cfg PlaybackConfig) (*Playback, error) {
 	if len(cfg.Sink) > maxName || len(cfg.Name) > maxName {
 		return nil, fmt.Errorf("open a stream: %w", errTooLong)
 	}
-	p := &Playback{client: c, rate: cfg.Rate, pull: cfg.Pull, buf: make([]byte, maxPull)}
+	p := &Playback{client: c, rate: cfg.Rate, pull: cfg.Pull, skip: cfg.Skip, buf: make([]byte, maxPull)}
 	p.sending.Lock() // what the server asks for meanwhile waits until the first data have been sent
 	defer p.sending.Unlock()
 	if !c.stream.CompareAndSwap(nil, p) {
@@ -59,8 +64,8 @@ func (c *Client) OpenPlayback(cfg PlaybackConfig) (*Playback, error) {
 		SinkName:           cfg.Sink,
 		BufferMaxLength:    proto.Undefined,
 		BufferTargetLength: target,
-		// Never stop and wait. After the server ran dry it asks for what it missed too, and leaves that out: Pull's side
-		// loses as much sound as there was silence, and the delay stays what it was.
+		// Never stop and wait. After the server ran dry it asks for what it missed too, and leaves that out, so that the
+		// delay stays what it was. See send.
 		BufferPrebufferLength: 0,
 		BufferMinimumRequest:  step,
 		ChannelVolumes:        proto.ChannelVolumes{uint32(proto.VolumeNorm)},
@@ -76,6 +81,7 @@ func (c *Client) OpenPlayback(cfg PlaybackConfig) (*Playback, error) {
 		return nil, fmt.Errorf("open a stream to %s: %w", cfg.Sink, err)
 	}
 	p.index = reply.StreamIndex
+	p.target.Store(reply.BufferTargetLength)
 	p.send(int(reply.Missing))
 	return p, nil
 }
@@ -90,10 +96,22 @@ func (p *Playback) requested(n int) {
 	p.send(n)
 }
 
+// send brings n bytes. What is more than the server keeps lies in its past: nobody will hear it, so it is silence.
 func (p *Playback) send(n int) {
+	if late := (n - int(p.target.Load())) / sampleBytes * sampleBytes; late > 0 {
+		if p.skip != nil {
+			p.skip(late)
+		}
+		p.bring(late, func(b []byte) { clear(b) })
+		n -= late
+	}
+	p.bring(n, p.pull)
+}
+
+func (p *Playback) bring(n int, fill func([]byte)) {
 	for n >= sampleBytes {
 		chunk := p.buf[:min(n/sampleBytes*sampleBytes, len(p.buf))]
-		p.pull(chunk)
+		fill(chunk)
 		if p.client.proto.Send(p.index, chunk) != nil {
 			return // the reader reports the end
 		}
@@ -109,9 +127,14 @@ func (p *Playback) SetLatency(d time.Duration) error {
 		StreamIndex: p.index, BufferMaxLength: proto.Undefined, BufferTargetLength: target,
 		BufferMinimumRequest: step, AdjustLatency: true,
 	}
-	if err := p.client.request(&req, &proto.SetPlaybackStreamBufferAttrReply{}); err != nil {
+	before := p.target.Load()
+	p.target.Store(max(before, target)) // what is asked for until the answer is known is not late
+	var reply proto.SetPlaybackStreamBufferAttrReply
+	if err := p.client.request(&req, &reply); err != nil {
+		p.target.Store(before)
 		return fmt.Errorf("set the latency of a stream: %w", err)
 	}
+	p.target.Store(reply.BufferTargetLength)
 	return nil
 }
 

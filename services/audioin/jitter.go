@@ -29,7 +29,7 @@ type jitterConfig struct {
 type jitterStats struct {
 	pushed, pulled int64
 	underruns      int64 // gaps: the sound ran out while it was being played
-	overflowed     int64 // samples dropped since the queue was full
+	overflowed     int64 // samples dropped since the queue was full or the server stood still
 	dropped        int64 // samples taken out to follow the peer's clock or to catch up
 	repeated       int64 // samples put in to follow the peer's clock
 	corrections    int64 // how often one of the two was done
@@ -142,13 +142,29 @@ func (j *jitter) maxTarget() int { return max(j.cfg.target, j.cfg.max/2) }
 // overflow makes room for n more samples by dropping the oldest, down to the target: the newest count, and one cut is
 // better than one at every message.
 func (j *jitter) overflow(n int) {
-	keep := max(min(j.target, j.cfg.max-n), 0)
-	drop := j.fill() - keep
+	drop := j.fill() - max(min(j.target, j.cfg.max-n), 0)
 	j.stats.overflowed += int64(drop)
-	fade := min(keep, drop, j.cfg.samples(fadeTime))
-	crossfade(j.buf[j.head+drop:], j.buf[j.head:], fade)
-	j.head += drop
+	j.dropOldest(drop)
 	j.disturbed()
+}
+
+func (j *jitter) dropOldest(n int) {
+	crossfade(j.buf[j.head+n:], j.buf[j.head:], min(j.fill()-n, n, j.cfg.samples(fadeTime)))
+	j.head += n
+}
+
+// skip lets n samples of time pass that are never heard: the server stood still. What has come meanwhile is dropped, so
+// that the level stays; the margin is not touched, since what has not come yet may come.
+func (j *jitter) skip(n int) {
+	j.stats.pulled += int64(n)
+	if !j.playing {
+		return
+	}
+	drop := min(n, max(j.fill()-j.target, 0))
+	j.stats.overflowed += int64(drop)
+	j.dropOldest(drop)
+	j.moved(drop)
+	j.anchorAt = 0
 }
 
 // append copies in to the end and returns where it begins.
@@ -297,6 +313,11 @@ func (j *jitter) spliced(n int, heard bool) {
 		j.stats.repeated -= int64(n)
 	}
 	j.waited = 0
+	j.moved(n)
+}
+
+// moved corrects what was measured by n samples that have gone.
+func (j *jitter) moved(n int) {
 	j.low -= n
 	for i := range j.lows {
 		j.lows[i] -= n

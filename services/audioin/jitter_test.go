@@ -244,6 +244,35 @@ func TestSilenceBeforeTheFirstMessage(t *testing.T) {
 	}
 }
 
+// TestServerStandsStill: PulseAudio gets no processor for a while and then asks for the time that it missed, before or
+// after the messages of that time have been read. Neither is the fault of the network.
+func TestServerStandsStill(t *testing.T) {
+	for name, read := range map[string]bool{"messages read before": true, "messages read after": false} {
+		w := newWorld(10*time.Millisecond, 300*time.Millisecond, 480)
+		w.run(5 * time.Second)
+		for range 20 {
+			const still = 0.04
+			if read {
+				for range int(still * simRate / 480) {
+					w.j.push(w.sound[:480])
+					w.pushAt += 0.01
+					w.arriveAt += 0.01
+				}
+			}
+			w.j.skip(still * simRate)
+			w.pullAt += still
+			w.run(time.Second)
+		}
+		w.run(5 * time.Second)
+		if w.j.stats.underruns > 0 || ms(w.j.target) > 21 { // half of the spread
+			t.Errorf("%s: %d gaps, target %.1f ms", name, w.j.stats.underruns, ms(w.j.target))
+		}
+		if over := w.j.lowest() - w.j.target; ms(abs(over)) > 10 {
+			t.Errorf("%s: %.1f ms off the target", name, ms(over))
+		}
+	}
+}
+
 func TestEndIsNoUnderrun(t *testing.T) {
 	w := newWorld(10*time.Millisecond, 300*time.Millisecond, 1024)
 	w.run(time.Second)

@@ -47,6 +47,13 @@ func (p *peer) pull(out []byte) {
 	encode(out, samples)
 }
 
+// skip lets the time of n bytes pass in which the stream played nothing.
+func (p *peer) skip(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.jitter.skip(n / sampleBytes)
+}
+
 // attach says which stream plays the peer now.
 func (p *peer) attach(s stream) {
 	p.mu.Lock()

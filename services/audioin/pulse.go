@@ -9,8 +9,8 @@ import (
 
 // device is where peers are played to while a Run holds it.
 type device interface {
-	// open starts a stream that pulls float32 little endian mono at the rate.
-	open(ctx context.Context, rate int, pull func([]byte)) (stream, error)
+	// open starts a stream that plays the peer.
+	open(ctx context.Context, p *peer) (stream, error)
 }
 
 // stream is one peer's sound in PulseAudio.
@@ -26,13 +26,14 @@ type pulseDevice struct {
 	config Config
 }
 
-func (d pulseDevice) open(ctx context.Context, rate int, pull func([]byte)) (stream, error) {
+func (d pulseDevice) open(ctx context.Context, p *peer) (stream, error) {
 	client, err := pulse.Dial(ctx, d.config.Pulse)
 	if err != nil {
 		return nil, err
 	}
 	playback, err := client.OpenPlayback(pulse.PlaybackConfig{
-		Sink: sinkName, Name: "Browser microphone", Rate: rate, Latency: d.config.streamLatency(), Pull: pull,
+		Sink: sinkName, Name: "Browser microphone", Rate: p.rate, Latency: d.config.streamLatency(),
+		Pull: p.pull, Skip: p.skip,
 	})
 	if err != nil {
 		client.Close()

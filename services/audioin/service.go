@@ -122,7 +122,7 @@ func (s *Service) open(ctx context.Context, p *peer) (stream, error) {
 	if d == nil {
 		return nil, errNoDevice
 	}
-	return d.open(ctx, p.rate, p.pull)
+	return d.open(ctx, p)
 }
 
 // Report is the service in /status.
