@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image/png"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -149,5 +150,14 @@ func (p *consolePage) accessible(theme string) {
 		default:
 			p.t.Logf("axe, %s, %s: %s (%s): %s", theme, v.Impact, v.Help, v.ID, v.Nodes)
 		}
+	}
+}
+
+// The parts of the console that need no browser.
+func TestConsoleParts(t *testing.T) {
+	cmd := exec.Command("node", "--test", "test/playout.test.mjs")
+	cmd.Dir = "../web"
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("node --test: %v\n%s", err, out)
 	}
 }

@@ -6,7 +6,7 @@ import { load, save } from "./settings.js";
 
 // What a sample has waited for before it comes to this page, in ms: PulseAudio's fragment, the rest of an MP2 frame and
 // the encoder. Measured with ghostaux's own ffmpeg; a page cannot know it.
-const SOURCE_MS = 55;
+const SOURCE_MS = 65;
 const SILENT_MS = 1000; // without a message, nobody sends
 const CHECK_MS = 500;
 
