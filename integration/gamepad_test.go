@@ -28,6 +28,7 @@ func TestGamepad(t *testing.T) {
 	t.Run("kasm", m.testKasm)
 	t.Run("four pads", m.testFour)
 	t.Run("goodbyes", m.testGoodbyes)
+	t.Run("removed", m.testRemoved)
 	t.Run("rumble", m.testRumble)
 	t.Run("attach", m.testAttach)
 	t.Run("not a pad", m.testNotAPad)
@@ -230,6 +231,24 @@ func (m *machine) testGoodbyes(t *testing.T) {
 	patiently(t, "the pad is removed", event.isGone)
 	if left := m.pads(t); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// testRemoved: a pad that goes with its peer, and comes with the next.
+func (m *machine) testRemoved(t *testing.T) {
+	pid := m.startService(t, nil, "--gamepad-remove", "disconnect")
+	for range 3 {
+		c := m.connect(t)
+		c.send(t, allPressed(0))
+		event := m.read(t, m.waitPad(t, 0).Node)
+		_ = c.conn.CloseNow()
+		if got, want := event.frame(t), "1/0x130=0 3/0x0=0 3/0x1=0 3/0x2=0"; got != want {
+			t.Errorf("released: %s, want %s", got, want)
+		}
+		patiently(t, "the pad is removed", event.isGone)
+	}
+	if log := m.output(t, pid); strings.Contains(log, "degraded") {
+		t.Errorf("the removal was taken for a loss:\n%s", log)
 	}
 }
 

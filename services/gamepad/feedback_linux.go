@@ -2,9 +2,7 @@ package gamepad
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,7 +23,7 @@ const (
 // listen reads until Close; any other end is the loss of the device.
 func (p *uinputPad) listen() {
 	defer close(p.done)
-	if err := service.Protect(p.read); !errors.Is(err, os.ErrClosed) {
+	if err := service.Protect(p.read); !p.gone.Load() {
 		p.tell(feedback{slot: p.slot, kind: lost, err: fmt.Errorf("read feedback: %w", err)})
 	}
 }

@@ -17,6 +17,7 @@ type run struct {
 	pads    [Slots]pad
 	orders  [Slots]order
 	feel    feel
+	warned  bool // about pads that cannot be seen
 }
 
 // pad is one slot's device.
@@ -243,10 +244,21 @@ func (r *run) report() {
 			report := d.report()
 			report.Slot = slot
 			pads = append(pads, report)
+			r.warn(&report)
 		}
 	}
 	a := &r.service.device
 	a.mu.Lock()
 	a.pads = pads
 	a.mu.Unlock()
+}
+
+// warn says once when programs in this container cannot see the pads.
+func (r *run) warn(report *PadReport) {
+	if report.Visible || r.warned {
+		return
+	}
+	r.warned = true
+	r.service.env.Log.Warn("programs here cannot open the gamepad", "node", report.Node,
+		"advice", "Give the container the host's input devices: docker run -v /dev/input:/dev/input --device-cgroup-rule 'c 13:* rmw'; Kubernetes: a hostPath volume of /dev/input.")
 }

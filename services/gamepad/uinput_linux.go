@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -213,6 +214,7 @@ type uinputPad struct {
 	input string
 	tell  func(feedback)
 	done  chan struct{} // closed when the reading goroutine has ended
+	gone  atomic.Bool   // Close was called: the end of reading is no loss
 }
 
 // report finds the event node of the pad below sysfs, and whether it exists in this container's /dev.
@@ -234,6 +236,7 @@ func (p *uinputPad) report() PadReport {
 
 // Close removes the pad; programs that have it open read ENODEV.
 func (p *uinputPad) Close() error {
+	p.gone.Store(true)
 	err := p.node.set(uiDevDestroy, 0)
 	if cerr := p.node.Close(); err == nil {
 		err = cerr
