@@ -240,8 +240,11 @@ func TestConfigFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []Config{
-		{URL: "desktop:4900"}, {URL: "ftp://desktop/"}, {URL: "http://desktop.example/smartcard/"},
-		{URL: "https://d/", ServerCert: "/nowhere"}, {URL: "https://d/", ServerCert: empty},
+		{URL: "desktop:4900"},
+		{URL: "ftp://desktop/"},
+		{URL: "http://desktop.example/smartcard/"},
+		{URL: "https://d/", ServerCert: "/nowhere"},
+		{URL: "https://d/", ServerCert: empty},
 	} {
 		if _, err := New(c); err == nil {
 			t.Errorf("%+v is taken", c)
