@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/hex"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 )
@@ -82,7 +81,7 @@ func (b *board) get() Report {
 	defer b.mu.Unlock()
 	r := b.report
 	r.Advice = b.advice()
-	if b.vpcdErr != nil {
+	if b.vpcdErr != nil && r.Reader == readerConnecting {
 		r.ReaderError = "cannot connect to vpcd at " + b.config.VpcdAddr
 	}
 	if b.relayErr != nil && r.Far != "agent" {
@@ -112,23 +111,31 @@ func (b *board) state(s State, now time.Time) {
 	b.log.Log(context.Background(), level, "smart card state changed", "state", s.String())
 }
 
+// freshFor is how long the last error is what a person should do something about.
+const freshFor = time.Minute
+
 // advice is what a person can do now. It runs with mu held.
 func (b *board) advice() string {
-	switch {
-	case b.coarse == CardPresent && b.vpcdErr != nil:
-		return "Start pcscd with the vpcd driver: " + strings.Join(installLines[:], "; ")
-	case b.report.LastError != "" && b.coarse != CardPresent && b.coarse != NoRelay:
-		return b.report.Advice
-	}
+	fresh := b.report.LastErrorAt != nil && time.Since(*b.report.LastErrorAt) < freshFor
 	switch b.coarse {
+	case CardPresent:
+		if b.vpcdErr != nil && b.report.Reader == readerConnecting {
+			return "Start pcscd with the vpcd driver. " + installAdvice()
+		}
 	case NoRelay:
 		return "Start KasmVNC's Xvnc with -UnixRelay smartcard:" + b.config.Relay + ", or run `ghostaux card-agent` at the desk where the card is."
 	case NoBrowser:
 		return "Open the desktop in a browser with Kasm's smart card extension and its native part, or run `ghostaux card-agent` at the desk where the card is."
 	case NoCard:
+		if fresh {
+			return b.report.Advice
+		}
 		return "Insert the card. If it is in: the browser needs Kasm's smart card extension and its native part, and only the first reader is used."
 	}
-	return b.report.Advice
+	if fresh {
+		return b.report.Advice
+	}
+	return ""
 }
 
 // publish shows what has changed since it was called last.
