@@ -10,7 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"ghostaux/pkg/relay"
 	"ghostaux/pkg/service"
 	"ghostaux/pkg/testkit"
 )
