@@ -30,7 +30,7 @@ console:
 web/dist/index.html: web/package.json web/package-lock.json web/build.mjs $(wildcard web/src/* web/src/cards/*)
 	cd web && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm run --silent build
 
-test: packages console check integration
+test: packages console check manifests integration
 
 packages:
 	deploy/dev/packages.sh test
@@ -41,6 +41,10 @@ lint: bin/tools/staticcheck bin/tools/gofumpt
 	$(GO) vet ./...
 	bin/tools/staticcheck ./...
 	@out=$$(git ls-files '*.go' | xargs bin/tools/gofumpt -l); [ -z "$$out" ] || { echo "gofumpt would change:"; echo "$$out"; exit 1; }
+
+# A module of its own, so that ghostaux does not depend on the types of Kubernetes.
+manifests:
+	cd deploy/kubernetes/check && $(GO) test -count=1 .
 
 unit:
 	$(GO) test -race $(UNIT)

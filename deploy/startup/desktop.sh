@@ -1,0 +1,11 @@
+#!/bin/sh
+# Starts a KasmVNC desktop with ghostaux, for images that have no start script of their own.
+set -eu
+: "${VNC_PW:?set VNC_PW to the password of this desktop}"
+
+mkdir -p "$HOME/.vnc" "$HOME/Uploads" "$HOME/PDF"
+printf '%s\n%s\n' "$VNC_PW" "$VNC_PW" | vncpasswd -u kasm_user -w -o >/dev/null
+pulseaudio --start --exit-idle-time=-1
+vncserver :1 -websocketPort 6901 -select-de xfce \
+  -UnixRelay printer:/tmp/printer -UnixRelay smartcard:/tmp/smartcard
+exec ghostaux "$@"
