@@ -1,0 +1,181 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"ghostaux/pkg/testkit"
+)
+
+// proxied is ghostaux with sound behind an nginx, as docs/OPERATIONS.md shows it: with the default limit of bodies, 1 MiB, and
+// a read timeout that is shorter than the silence of the tests.
+type proxied struct {
+	g         *testkit.Ghostaux
+	base      string // of the services' paths at nginx
+	uploadDir string
+}
+
+const proxyLines = `proxy_ssl_verify off; proxy_http_version 1.1; proxy_read_timeout 25s;
+	proxy_set_header Host $http_host; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $http_connection;`
+
+func startProxied(t *testing.T, path string, locations func(g *testkit.Ghostaux) string, args ...string) *proxied {
+	t.Helper()
+	pulse := testkit.StartPulse(t)
+	p := &proxied{uploadDir: t.TempDir()}
+	p.g = testkit.StartGhostauxWith(t, testkit.Start{
+		Env:  []string{"PULSE_SERVER=" + pulse.Server},
+		Args: append([]string{"--upload-dir", p.uploadDir}, args...),
+	})
+	pem := newImage(t).pem
+	n := testkit.StartNginx(t, "ssl", "ssl_certificate "+pem+"; ssl_certificate_key "+pem+";\n"+locations(p.g))
+	p.base = "https://" + n.Addr + path
+	return p
+}
+
+// One port, with a prefix before everything.
+func TestNginxOnePort(t *testing.T) {
+	t.Parallel()
+	p := startProxied(t, "/desk/7", func(g *testkit.Ghostaux) string {
+		return "location /desk/7/ { proxy_pass https://" + g.Addr(t, "frontdoor") + "; " + proxyLines + " }"
+	}, "--prefix", "/desk/7")
+	for _, path := range []string{"/status", "/healthz", "/metrics"} {
+		if status := p.get(t, path); status != http.StatusOK {
+			t.Errorf("GET %s: %d", path, status)
+		}
+	}
+	p.everything(t)
+}
+
+// A port for each service, the paths made by nginx.
+func TestNginxPortForEach(t *testing.T) {
+	t.Parallel()
+	p := startProxied(t, "", func(g *testkit.Ghostaux) (block string) {
+		for path, name := range map[string]string{"/audio/": "audioout", "/uploads/": "upload", "/audio_input/": "audioin", "/gamepad/": "gamepad"} {
+			block += fmt.Sprintf("location %s { proxy_pass https://%s/; %s }\n", path, g.Addr(t, name), proxyLines)
+		}
+		return block
+	})
+	p.everything(t)
+}
+
+func (p *proxied) get(t *testing.T, path string) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.base+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", testkit.Authorization(testkit.Token))
+	resp, err := testkit.Client(t).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	return resp.StatusCode
+}
+
+// everything uses each service, while a microphone says nothing for longer than the proxy's timeout.
+func (p *proxied) everything(t *testing.T) {
+	var microphone *websocket.Conn
+	testkit.Eventually(t, 30*time.Second, "the microphone's socket stays", func() bool {
+		conn := testkit.Dial(t, p.base+"/audio_input/?sample_rate=48000")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, _, err := conn.Read(ctx); websocket.CloseStatus(err) == websocket.StatusTryAgainLater {
+			return false // PulseAudio is not there yet
+		}
+		microphone = testkit.Dial(t, p.base+"/audio_input/?sample_rate=48000")
+		return true
+	})
+	ended := make(chan error, 1)
+	go func() { // answers pings
+		_, _, err := microphone.Read(context.WithoutCancel(t.Context()))
+		ended <- err
+	}()
+	silence := time.After(30 * time.Second)
+	p.uploads(t)
+	p.listens(t)
+	p.refusesPads(t)
+	select {
+	case err := <-ended:
+		t.Fatalf("the silent microphone was closed: %v", err)
+	case <-silence:
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := microphone.Write(ctx, websocket.MessageBinary, make([]byte, 4*4096)); err != nil {
+		t.Fatalf("speak after the silence: %v", err)
+	}
+	if err := microphone.Ping(ctx); err != nil {
+		t.Errorf("the microphone does not answer after the silence: %v", err)
+	}
+	_ = microphone.CloseNow()
+}
+
+// uploads sends a file in chunks whose requests just fit nginx's default limit.
+func (p *proxied) uploads(t *testing.T) {
+	t.Helper()
+	file := chunked{id: "x", name: "x.bin", size: 3<<20 + 5, chunk: 1<<20 - 4096}
+	content := randomContent(9, file.size)
+	for i := range file.count() {
+		body, kind := file.form(i, content[i*file.chunk:min((i+1)*file.chunk, file.size)])
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.base+"/uploads/upload", bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", kind)
+		req.Header.Set("Authorization", testkit.Authorization(testkit.Token))
+		resp, err := testkit.Client(t).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Fatalf("chunk %d: %s", i, resp.Status)
+		}
+	}
+	got, err := os.ReadFile(filepath.Join(p.uploadDir, file.name))
+	if err != nil || !bytes.Equal(got, content) {
+		t.Errorf("the file: %v, equal %v", err, bytes.Equal(got, content))
+	}
+}
+
+// listens waits for whole TS packets of our own ffmpeg.
+func (p *proxied) listens(t *testing.T) {
+	t.Helper()
+	conn := testkit.Dial(t, p.base+"/audio/")
+	defer func() { _ = conn.CloseNow() }()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	kind, msg, err := conn.Read(ctx)
+	if err != nil || kind != websocket.MessageBinary || len(msg) == 0 || len(msg)%188 != 0 || msg[0] != 0x47 {
+		t.Errorf("the player got %d bytes, %v", len(msg), err)
+	}
+}
+
+// refusesPads sees that messages and close codes of the gamepad's socket come through; this machine has no uinput.
+func (p *proxied) refusesPads(t *testing.T) {
+	t.Helper()
+	conn := testkit.Dial(t, p.base+"/gamepad/")
+	defer func() { _ = conn.CloseNow() }()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	_, msg, err := conn.Read(ctx)
+	var said struct {
+		Type string `json:"message_type"`
+	}
+	if err != nil || json.Unmarshal(msg, &said) != nil || said.Type != "unavailable" {
+		t.Fatalf("the pad got %q, %v", msg, err)
+	}
+	if _, _, err = conn.Read(ctx); websocket.CloseStatus(err) != websocket.StatusTryAgainLater {
+		t.Errorf("the pad's socket ends with %v", err)
+	}
+}
