@@ -41,8 +41,8 @@ type jitterStats struct {
 // samples at the server's pace. It keeps a margin: the fill just before a message comes, at its lowest over some
 // seconds, is held near the target. That one number tells apart what mean fill mixes up, the size of messages and the
 // lateness of the network, and it is where the difference of the two clocks shows. Corrections take out or repeat a few
-// milliseconds where it is quiet, or where the sound is like itself. The target grows with the spread of arrivals and
-// with every gap, and shrinks in calm.
+// milliseconds where it is quiet, or where the sound is like itself. The target grows with every gap, by its length, and
+// shrinks in calm.
 //
 // It is not safe for concurrent use, and allocates nothing after newJitter.
 type jitter struct {
@@ -58,13 +58,12 @@ type jitter struct {
 	gap     int     // samples pulled since the gap began
 	ended   bool    // no more will come: running out is no underrun
 
-	target    int // now; at least cfg.target
-	calm      int // samples pulled since the last gap
-	window    int // samples pulled in this window
-	low, high int // lowest and highest fill before a message in this window
-	lows      [windowCount]int
-	highs     [windowCount]int
-	windows   int // complete ones since the start or the last disturbance
+	target  int // now; at least cfg.target
+	calm    int // samples pulled since the last gap
+	window  int // samples pulled in this window
+	low     int // lowest fill before a message in this window; more than cfg.max when none has come
+	lows    [windowCount]int
+	windows int // complete ones since the start or the last disturbance
 
 	loudness float32 // mean square of the sound, over a second or so
 	waited   int     // samples pulled while a correction waits for its place
@@ -101,7 +100,7 @@ func (j *jitter) push(in []float32) {
 		in = in[len(in)-j.cfg.max:]
 	}
 	if j.playing {
-		j.low, j.high = min(j.low, j.fill()), max(j.high, j.fill())
+		j.low = min(j.low, j.fill())
 	} else {
 		j.prime(len(in))
 	}
@@ -163,7 +162,6 @@ func (j *jitter) skip(n int) {
 	drop := min(n, max(j.fill()-j.target, 0))
 	j.stats.overflowed += int64(drop)
 	j.dropOldest(drop)
-	j.moved(drop)
 	j.anchorAt = 0
 }
 
@@ -222,37 +220,29 @@ func (j *jitter) tick(n int) {
 	j.calm += n
 	j.waited += n
 	j.window += n
-	if j.window < j.cfg.samples(windowTime) || j.high == 0 && j.low > j.cfg.max {
+	if j.window < j.cfg.samples(windowTime) || j.low > j.cfg.max {
 		return // nothing came yet in this window
 	}
-	j.lows[j.windows%windowCount], j.highs[j.windows%windowCount] = j.low, j.high
+	j.lows[j.windows%windowCount] = j.low
 	j.windows++
-	j.window, j.low, j.high = 0, j.cfg.max+1, 0
+	j.window, j.low = 0, j.cfg.max+1
 	if j.windows%windowCount == 0 {
 		j.adapt()
 		j.measureDrift()
 	}
 }
 
-// adapt moves the target: up with the spread of arrivals, down in calm.
+// adapt lets the target shrink in calm. It grows in prime.
 func (j *jitter) adapt() {
-	spread := 0
-	for i := range windowCount {
-		spread = max(spread, j.highs[i]-j.lows[i])
-	}
-	floor := max(j.cfg.target, min(spread/2, j.maxTarget()))
-	switch {
-	case floor > j.target:
-		j.target = floor
-	case j.calm > j.cfg.samples(calmTime):
-		j.target = max(floor, j.target-j.cfg.samples(shrinkTime))
+	if j.calm > j.cfg.samples(calmTime) {
+		j.target = max(j.cfg.target, j.target-j.cfg.samples(shrinkTime))
 	}
 }
 
 // disturbed forgets what was measured, since it does not hold any more.
 func (j *jitter) disturbed() {
 	j.window, j.windows, j.waited = 0, 0, 0
-	j.low, j.high = j.cfg.max+1, 0
+	j.low = j.cfg.max + 1
 	j.anchorAt = 0
 }
 
@@ -313,15 +303,10 @@ func (j *jitter) spliced(n int, heard bool) {
 		j.stats.repeated -= int64(n)
 	}
 	j.waited = 0
-	j.moved(n)
-}
-
-// moved corrects what was measured by n samples that have gone.
-func (j *jitter) moved(n int) {
-	j.low -= n
+	if j.low <= j.cfg.max {
+		j.low -= n
+	}
 	for i := range j.lows {
 		j.lows[i] -= n
-		j.highs[i] -= n
 	}
-	j.high -= n
 }

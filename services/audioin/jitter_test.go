@@ -264,7 +264,7 @@ func TestServerStandsStill(t *testing.T) {
 			w.run(time.Second)
 		}
 		w.run(5 * time.Second)
-		if w.j.stats.underruns > 0 || ms(w.j.target) > 21 { // half of the spread
+		if w.j.stats.underruns > 0 || w.j.target != w.j.cfg.target {
 			t.Errorf("%s: %d gaps, target %.1f ms", name, w.j.stats.underruns, ms(w.j.target))
 		}
 		if over := w.j.lowest() - w.j.target; ms(abs(over)) > 10 {
