@@ -22,8 +22,9 @@
 //
 // An answer that does not fit the request is discarded: that of STATUS is an ATR or empty, that of TRANSMIT is neither empty
 // nor the ATR, the others are empty. After a timeout (3 s; of an agent 10 s; of a TRANSMIT --smartcard-timeout) the
-// next answer says only that somebody is there: what comes within another second is discarded, and only the answer to a
-// new request is believed.
+// next answer says only that somebody is there: what comes until it has been quiet for a second is discarded, and only the
+// answer to a new request is believed. (A STATUS that is answered many seconds late can still be taken for a newer one: then
+// a card is seen that is not there any more, until the next STATUS. It has no say in what an APDU is answered.)
 //
 // A TRANSMIT that times out leaves its card in doubt: it is taken out of the reader, a POWER_OFF is sent to end what it
 // does, and there is no card until the answer came (and was discarded) or the same time has passed again. So an answer that

@@ -61,7 +61,9 @@ func (m *machine) unasked(now time.Time, p Packet) {
 		if m.owed--; m.owed == 0 {
 			m.settleUntil = time.Time{}
 		}
-	case m.lateResponse(now, p) || !m.trusted || !m.settleUntil.IsZero():
+	case m.lateResponse(now, p) || !m.trusted:
+	case !m.settleUntil.IsZero():
+		m.settleUntil = now.Add(settle) // until nothing late comes any more
 	case !m.agent && m.viewers < maxViewers:
 		m.viewers++
 	}
