@@ -20,7 +20,10 @@ const panelScript = "/panel.js"
 func (h *Host) contentPolicy(r *http.Request) string {
 	frames := append([]string{"'self'"}, h.opts.Auth.Origins()...)
 	if name := hostname(r); len(frames) == 1 && name != "" {
-		frames = append(frames, "https://"+name+":*", "http://"+name+":*")
+		frames = append(frames, "https://"+name+":*")
+		if h.opts.TLS == nil {
+			frames = append(frames, "http://"+name+":*")
+		}
 	}
 	return "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; " +
 		"frame-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; " +

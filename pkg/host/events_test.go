@@ -171,6 +171,31 @@ func TestEventsChurn(t *testing.T) {
 	}
 }
 
+// The console may be a frame of the same host's other ports, or else only of the origins that were named.
+func TestFrameAncestors(t *testing.T) {
+	for _, c := range []struct {
+		origins []string
+		want    string
+	}{
+		{nil, "frame-ancestors 'self' https://127.0.0.1:*"},
+		{[]string{"https://desk.example:6901"}, "frame-ancestors 'self' https://desk.example:6901"},
+	} {
+		h, r, err := buildWith(t, auth.Config{AuthToken: testkit.Token, AllowOrigin: c.origins}, host.Config{Addr: "127.0.0.1:0"}, oneService(pathEcho))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.run(t, h)
+		resp, err := testkit.Client(t).Get("https://" + r.frontDoor(t) + "/login")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if got := resp.Header.Get("Content-Security-Policy"); !strings.HasSuffix(got, c.want) {
+			t.Errorf("with %v: %s", c.origins, got)
+		}
+	}
+}
+
 func TestPanelIsForEverybody(t *testing.T) {
 	r := start(t, host.Config{Addr: "127.0.0.1:0"}, oneService(pathEcho))
 	front := "https://" + r.frontDoor(t)
