@@ -86,8 +86,17 @@ func xbox360Profile() *profile {
 		code  uint16
 		index uint8
 	}{
-		{btnA, w3cA}, {btnB, w3cB}, {btnX, w3cX}, {btnY, w3cY}, {btnTL, w3cLB}, {btnTR, w3cRB},
-		{btnSelect, w3cBack}, {btnStart, w3cStart}, {btnMode, w3cGuide}, {btnThumbL, w3cL3}, {btnThumbR, w3cR3},
+		{btnA, w3cA},
+		{btnB, w3cB},
+		{btnX, w3cX},
+		{btnY, w3cY},
+		{btnTL, w3cLB},
+		{btnTR, w3cRB},
+		{btnSelect, w3cBack},
+		{btnStart, w3cStart},
+		{btnMode, w3cGuide},
+		{btnThumbL, w3cL3},
+		{btnThumbR, w3cR3},
 	} {
 		p.layout.outputs = append(p.layout.outputs, output{typ: evKey, code: b.code, from: fromButton, index: b.index})
 	}

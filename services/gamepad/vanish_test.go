@@ -74,7 +74,9 @@ func TestVanished(t *testing.T) {
 	send(t, conn, held(0))
 	eventually(t, "pressed", func() bool { return r.isHeld(0) })
 	g.shut.Store(true)
+	begin := time.Now()
 	eventually(t, "released", func() bool { return r.maker.pad(0).neutral() })
+	t.Logf("released %v after the network went away", time.Since(begin).Round(time.Millisecond))
 	g.shut.Store(false)
 	eventually(t, "pressed again", func() bool { return r.isHeld(0) })
 	if n := testutil.ToFloat64(r.service.count.missed); n < 1 {
