@@ -46,6 +46,7 @@ func scale(d time.Duration, factor float64) time.Duration { return time.Duration
 // watch waits until ctx or the stream ends, and adapts the stream's latency meanwhile.
 func watch(ctx context.Context, p *peer, current stream, configured time.Duration) {
 	l := latency{configured: configured, now: configured}
+	p.asked(configured)
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
@@ -67,5 +68,6 @@ func watch(ctx context.Context, p *peer, current stream, configured time.Duratio
 			return
 		}
 		l.now = next
+		p.asked(next)
 	}
 }

@@ -16,6 +16,7 @@ type peer struct {
 	jitter     *jitter
 	underflows int64 // of streams that have ended
 	stream     stream
+	latency    time.Duration // what the stream is asked for now
 }
 
 func newPeer(cfg jitterConfig) *peer {
@@ -64,6 +65,13 @@ func (p *peer) attach(s stream) {
 	p.stream = s
 }
 
+// asked notes what latency the stream is asked for.
+func (p *peer) asked(latency time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.latency = latency
+}
+
 // pad puts silence of that length in front of what is queued.
 func (p *peer) pad(d time.Duration) {
 	p.mu.Lock()
@@ -89,6 +97,7 @@ type PeerReport struct {
 	SampleRate  int     `json:"sample_rate"`
 	DelayMS     float64 `json:"delay_ms"`  // sound that waits in our queue now
 	TargetMS    float64 `json:"target_ms"` // the margin that is kept now
+	StreamMS    float64 `json:"stream_ms"` // what PulseAudio may keep beyond that now
 	DriftPPM    float64 `json:"drift_ppm"` // how much faster the peer's clock runs than PulseAudio's
 	Underruns   int64   `json:"underruns"` // gaps, since messages came too late
 	Underflows  int64   `json:"underflows"`
@@ -107,6 +116,7 @@ func (p *peer) report() PeerReport {
 	ms := func(n int64) float64 { return float64(p.time(n).Microseconds()) / 1000 }
 	r := PeerReport{
 		SampleRate: p.rate, DelayMS: ms(int64(p.jitter.fill())), TargetMS: ms(int64(p.jitter.target)),
+		StreamMS: float64(p.latency.Microseconds()) / 1000,
 		DriftPPM: s.ppm, Underruns: s.underruns, Underflows: p.underflows, OverflowMS: ms(s.overflowed),
 		DroppedMS: ms(s.dropped), RepeatedMS: ms(s.repeated),
 		Corrections: s.corrections, Audible: s.audible, Playing: p.stream != nil,
