@@ -5,7 +5,7 @@ set -eu
 
 run='pulseaudio pulseaudio-utils ffmpeg'
 test='sox pcscd vsmartcard-vpcd opensc pcsc-tools cups-daemon cups-client printer-driver-cups-pdf chromium
-  qemu-system-x86 busybox-static cpio xz-utils nginx-light curl strace file iproute2 procps util-linux'
+  qemu-system-x86 xz-utils libsdl2-2.0-0 gcc libc6-dev nginx-light curl openssl ghostscript strace file iproute2 util-linux'
 
 case "${1:-}" in
   run) want=$run ;;
