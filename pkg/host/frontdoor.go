@@ -77,10 +77,17 @@ type statusPage struct {
 	Services []service.Status `json:"services"`
 }
 
+// status tells a viewer the states alone: reasons and details have addresses, paths and names of documents in them.
 func (h *Host) status(w http.ResponseWriter, r *http.Request) {
+	role := auth.From(r.Context()).Role
 	page := statusPage{
-		Version: h.opts.Version, Started: h.started, Role: auth.From(r.Context()).Role.String(),
+		Version: h.opts.Version, Started: h.started, Role: role.String(),
 		Sockets: h.opts.Sockets.Len(), Services: h.opts.Supervisor.Snapshot(),
+	}
+	if role < auth.Owner {
+		for i, st := range page.Services {
+			page.Services[i] = service.Status{Name: st.Name, State: st.State, Since: st.Since, Absent: st.Absent}
+		}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")

@@ -17,6 +17,9 @@ export class Channel {
     this.wanted = false;
     this.delay = FIRST_MS;
     addEventListener("online", () => this.poke());
+    // A page that is left may be kept whole, its sockets open and answering pings: what its user pressed would stay pressed.
+    addEventListener("pagehide", () => this.#drop());
+    addEventListener("pageshow", ({ persisted }) => persisted && this.poke());
   }
 
   get isOpen() {
