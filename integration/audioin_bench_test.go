@@ -149,7 +149,7 @@ func benchmarkLatency(b *testing.B, latency string, size int, atEnd bool) {
 	})
 	if peers := microphoneReport(b, g).Peers; len(peers) == 1 {
 		b.ReportMetric(peers[0].TargetMS, "ms-margin")
-		b.ReportMetric(peers[0].StreamMS, "ms-stream") // more than three quarters of the latency: the machine was busy
+		b.ReportMetric(peers[0].StreamMS, "ms-stream") // more than five eighths of the latency: the machine was busy
 		b.ReportMetric(float64(peers[0].Underruns), "gaps")
 		b.ReportMetric(float64(peers[0].Underflows), "dry")
 	}
