@@ -3,6 +3,7 @@
 # make check   the quick loop: vet, staticcheck, gofumpt, unit tests with the race detector
 # make build   bin/ghostaux, static, with the console when there is npm
 # make screenshots  the pictures of the console in docs/console
+# make dist    binaries for amd64 and arm64, Debian packages, SBOM and checksums
 # make bench   the figures: latency, CPU, memory, throughput
 
 SHELL := /bin/bash
@@ -65,6 +66,10 @@ bin/tools/staticcheck:
 
 bin/tools/gofumpt:
 	GOBIN=$(CURDIR)/bin/tools $(GO) install $(GOFUMPT)
+
+# Binaries, packages, checksums and SBOM in dist/; the same bytes every time for one commit.
+dist: console
+	deploy/dist/dist.sh $(VERSION)
 
 clean:
 	rm -rf bin dist web/node_modules
