@@ -197,6 +197,20 @@ func (r *reading) frame(t testing.TB) string {
 	return strings.Join(frame, " ")
 }
 
+// last waits until the device is gone and returns the frame that was read before, if any: a reader that has not come
+// to it when the device goes gets ENODEV from the kernel instead, and knows by that.
+func (r *reading) last(t testing.TB) string {
+	t.Helper()
+	patiently(t, "the pad is removed", r.isGone)
+	var frame []string
+	for _, e := range r.take() {
+		if e.Type != 0 {
+			frame = append(frame, e.String())
+		}
+	}
+	return strings.Join(frame, " ")
+}
+
 // next waits for the next live event of a joystick node, whose initial ones have bit 7 set in their type.
 func (r *reading) next(t testing.TB) (e inputEvent) {
 	t.Helper()
