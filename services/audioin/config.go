@@ -8,10 +8,10 @@ import (
 
 // Config is the configuration of the service.
 type Config struct {
-	Addr     string        `help:"Address of the microphone service." default:":4903" placeholder:"HOST:PORT" env:"ADDR"`
-	Latency  time.Duration `help:"Delay to aim at, from the last sample of a message to the microphone. Lower is closer, higher forgives more." default:"40ms" placeholder:"TIME" env:"LATENCY"`
-	MaxQueue time.Duration `help:"Most sound that waits for one microphone; the oldest is dropped." default:"300ms" placeholder:"TIME" env:"MAX_QUEUE"`
-	MaxPeers int           `help:"Most microphones at once." default:"16" placeholder:"N" env:"MAX_PEERS"`
+	Addr     string        `help:"Address of the microphone service." default:":4903" env:"ADDR"`
+	Latency  time.Duration `help:"Delay to aim at, from the last sample of a message to the microphone. Lower is closer, higher forgives more." default:"40ms" env:"LATENCY"`
+	MaxQueue time.Duration `help:"Most sound that waits for one microphone; the oldest is dropped." default:"300ms" env:"MAX_QUEUE"`
+	MaxPeers int           `help:"Most microphones at once." default:"16" env:"MAX_PEERS"`
 	Pulse    string        `kong:"-"` // PulseAudio server, as in PULSE_SERVER; "" asks the environment
 }
 

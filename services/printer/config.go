@@ -20,9 +20,9 @@ const (
 
 // Config is what the flags --printer-* and the variables GHOSTAUX_PRINTER_* say.
 type Config struct {
-	Dir      string        `help:"Directory whose new PDF files are sent to the browser; cups-pdf writes into it." default:"~/PDF" placeholder:"DIR" env:"DIR"`
-	Relay    string        `help:"KasmVNC's socket, as in Xvnc -UnixRelay printer:PATH." default:"/tmp/printer" placeholder:"PATH" env:"RELAY"`
-	Chunk    int           `help:"Bytes of a document in one message." default:"65528" placeholder:"BYTES" env:"CHUNK"`
+	Dir      string        `help:"Directory whose new PDF files are sent to the browser; cups-pdf writes into it." default:"~/PDF" env:"DIR"`
+	Relay    string        `help:"KasmVNC's socket, as in Xvnc -UnixRelay printer:PATH." default:"/tmp/printer" env:"RELAY"`
+	Chunk    int           `help:"Bytes of a document in one message." default:"65528" env:"CHUNK"`
 	Pace     time.Duration `help:"Time between two messages. Browsers stall below 20ms; 0 is for other receivers." default:"20ms" env:"PACE"`
 	Grace    time.Duration `help:"Time that browsers have to come back after KasmVNC has restarted." default:"3s" env:"GRACE"`
 	Existing bool          `help:"Print the documents too that are in the directory at start." env:"EXISTING"`
