@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -74,20 +76,32 @@ func (m image) start(t *testing.T, command string) *exec.Cmd {
 	return cmd
 }
 
-// freePorts are ports that nobody has just now.
+// freePorts finds n ports that nobody listens on, below those that the kernel gives to clients, so that none is taken meanwhile.
 func freePorts(t *testing.T, n int) []string {
 	t.Helper()
 	var ports []string
-	for range n {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
+	for len(ports) < n {
+		port := strconv.Itoa(15000 + rand.IntN(15000))
+		ln, err := net.Listen("tcp", "127.0.0.1:"+port)
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
 		defer ln.Close() // all are held until the last is found
-		_, port, _ := net.SplitHostPort(ln.Addr().String())
 		ports = append(ports, port)
 	}
 	return ports
+}
+
+// waitAccepting waits until somebody accepts at addr.
+func waitAccepting(t *testing.T, addr string) {
+	t.Helper()
+	testkit.Eventually(t, 20*time.Second, addr+" accepts", func() bool {
+		c, err := net.Dial("tcp", addr)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
 }
 
 // The command lines of a running container (1.18), but for paths and ports: each starts its service, with its token, certificate, port and
@@ -106,13 +120,7 @@ func TestSixCommandLines(t *testing.T) {
 	}
 	for i, port := range []string{p[1], p[2], p[3], p[4]} {
 		url := "https://127.0.0.1:" + port
-		testkit.Eventually(t, 20*time.Second, "port "+port+" accepts", func() bool {
-			c, err := net.Dial("tcp", "127.0.0.1:"+port)
-			if err == nil {
-				c.Close()
-			}
-			return err == nil
-		})
+		waitAccepting(t, "127.0.0.1:"+port)
 		socket := i != 2
 		if !socket {
 			url += "/upload"
