@@ -32,7 +32,8 @@ type encoder struct {
 }
 
 // ffmpegArgs are those of the container's start script but for the input, which is named so that a microphone may
-// become the default source, and the output, which is a pipe.
+// become the default source, the output, which is a pipe, and -pes_payload_size 0: without it the muxer keeps each MP2
+// frame until the next one comes, 26 ms of delay for nothing [measured, ffmpeg 5.1].
 func ffmpegArgs(c Config, source string) []string {
 	fragment, err := strconv.Atoi(os.Getenv(fragmentVariable))
 	if err != nil || fragment <= 0 {
@@ -42,7 +43,7 @@ func ffmpegArgs(c Config, source string) []string {
 		"-nostdin", "-hide_banner", "-nostats", "-v", "warning",
 		"-f", "pulse", "-fragment_size", strconv.Itoa(fragment), "-ar", "44100", "-i", source,
 		"-f", "mpegts", "-correct_ts_overflow", "0", "-codec:a", "mp2", "-b:a", c.Bitrate,
-		"-ac", strconv.Itoa(c.Channels), "-muxdelay", "0.001", "-flush_packets", "1", "pipe:1",
+		"-ac", strconv.Itoa(c.Channels), "-muxdelay", "0.001", "-pes_payload_size", "0", "-flush_packets", "1", "pipe:1",
 	}
 }
 
