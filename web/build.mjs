@@ -29,7 +29,7 @@ for (const name of await readdir("dist")) {
   if (name !== ".gitkeep") await rm(`dist/${name}`, { recursive: true });
 }
 await build({
-  entryPoints: ["src/main.js", "src/microphone-worklet.js"],
+  entryPoints: ["src/main.js", "src/microphone-worklet.js", "src/playout-worklet.js"],
   outdir: "dist",
   bundle: true,
   minify: true,

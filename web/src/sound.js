@@ -1,12 +1,12 @@
 // The desktop's sound.
 import { Channel } from "./channel.js";
 import { Mp2 } from "./mp2.js";
-import { Playout } from "./playout.js";
+import { startPlayer } from "./player.js";
 import { load, save } from "./settings.js";
 
 // What a sample has waited for before it comes to this page, in ms: PulseAudio's fragment, the rest of an MP2 frame and
 // the encoder. Measured with ghostaux's own ffmpeg; a page cannot know it.
-const SOURCE_MS = 65;
+const SOURCE_MS = 47;
 const SILENT_MS = 1000; // without a message, nobody sends
 const CHECK_MS = 500;
 
@@ -58,7 +58,7 @@ export class Sound extends EventTarget {
     this.channel.close();
     clearInterval(this.timer);
     this.context?.close();
-    this.context = this.playout = this.analyser = undefined;
+    this.context = this.player = this.analyser = undefined;
     this.#look();
   }
 
@@ -89,17 +89,12 @@ export class Sound extends EventTarget {
 
   // figures are what can be said of the sound now. Delay is from the desktop's sink to this computer's speaker.
   figures() {
-    const { playout, context } = this;
-    if (this.state !== "playing" || !playout) return { delayMs: 0, queueMs: 0, gaps: playout?.gaps ?? 0, droppedMs: this.droppedMs };
-    const queueMs = 1000 * this.queue;
-    const outputMs = 1000 * (context.outputLatency || context.baseLatency || 0);
-    return {
-      delayMs: SOURCE_MS + this.#networkMs() + queueMs + outputMs,
-      queueMs,
-      outputMs,
-      gaps: playout.gaps,
-      droppedMs: this.droppedMs + 1000 * playout.skipped,
-    };
+    const { queue, gaps, skipped } = this.player?.figures ?? { queue: 0, gaps: 0, skipped: 0 };
+    const droppedMs = this.droppedMs + (1000 * skipped) / this.rate;
+    if (this.state !== "playing") return { delayMs: 0, queueMs: 0, outputMs: 0, gaps, droppedMs };
+    const queueMs = (1000 * queue) / this.rate;
+    const outputMs = 1000 * (this.context.outputLatency || this.context.baseLatency || 0);
+    return { delayMs: SOURCE_MS + this.#networkMs() + queueMs + outputMs, queueMs, outputMs, gaps, droppedMs };
   }
 
   // level is the loudness now, 0 to 1.
@@ -127,8 +122,10 @@ export class Sound extends EventTarget {
     gain.connect(context.destination);
     gain.connect(analyser);
     this.samples = new Float32Array(analyser.fftSize);
-    Object.assign(this, { context, gain, analyser, rate, playout: new Playout(context, gain) });
-    this.queue = 0;
+    Object.assign(this, { context, gain, analyser, rate, player: undefined });
+    startPlayer(context, gain).then((player) => {
+      if (context === this.context) this.player = player;
+    });
     this.#gain(true);
     if (this.speaker) this.setSpeaker(this.speaker);
     context.onstatechange = () => this.#look();
@@ -164,13 +161,12 @@ export class Sound extends EventTarget {
   #frame(rate, left, right) {
     if (rate !== this.rate) this.#context(rate);
     if (this.context.state !== "running") return;
-    this.playout.play(rate, left, right);
-    this.queue += (this.playout.queue - this.queue) / 40; // about a second's average
+    this.player?.push(left, right); // what comes before the player is there, is old by then
   }
 
   #closed() {
     this.heardAt = undefined;
-    this.playout?.pause();
+    this.player?.pause();
     this.#look();
   }
 
@@ -178,7 +174,7 @@ export class Sound extends EventTarget {
   #look() {
     const state = this.#find();
     if (state === this.state) return;
-    if (this.state === "playing") this.playout?.pause();
+    if (this.state === "playing") this.player?.pause();
     this.state = state;
     this.dispatchEvent(new Event("change"));
   }
