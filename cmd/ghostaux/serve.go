@@ -7,8 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -26,18 +26,12 @@ import (
 // deviceWait is how long the services have to release their devices after the peers have gone.
 const deviceWait = 5 * time.Second
 
-// gcPercent is half of Go's default: little is allocated once peers are there, so that memory costs more than collections.
-const gcPercent = 50
-
 type serveCommand struct {
 	FailSecure bool `help:"End with exit code 1 when a service has failed; a device that is missing is no failure." env:"GHOSTAUX_FAIL_SECURE,DLP_PROCESS_FAIL_SECURE"`
 }
 
 // Run serves until SIGTERM or SIGINT; a second one exits at once.
 func (cmd serveCommand) Run(c *config, out *output) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	log := c.Log.logger(out.stderr)
 	p, err := newProcess(c, log)
 	if err != nil {
@@ -82,7 +76,11 @@ type process struct {
 func newProcess(c *config, log *slog.Logger) (*process, error) {
 	reg := prometheus.NewRegistry()
 	ours := prometheus.WrapRegistererWithPrefix("ghostaux_", reg)
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	reg.MustRegister(
+		onScrape(sync.OnceValue(func() prometheus.Collector { return collectors.NewGoCollector() })),
+		onScrape(sync.OnceValue(func() prometheus.Collector {
+			return collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})
+		})))
 	ours.MustRegister(buildInfo())
 
 	c.Auth.VNCPassword = getenv("VNC_PW")
@@ -122,6 +120,15 @@ func newProcess(c *config, log *slog.Logger) (*process, error) {
 	return &process{config: c, log: log, auth: a, host: h, supervisor: supervisor}, nil
 }
 
+// onScrape is a collector that is made by the first scrape, because making it is slow and most processes are never scraped.
+type onScrape func() prometheus.Collector
+
+// Describe tells nothing, so that the registry does not have the collector made.
+func (onScrape) Describe(chan<- *prometheus.Desc) {}
+
+// Collect collects.
+func (made onScrape) Collect(metrics chan<- prometheus.Metric) { made().Collect(metrics) }
+
 func buildInfo() prometheus.Collector {
 	g := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "build_info", Help: "1; the label has the version.", ConstLabels: prometheus.Labels{"version": version},
@@ -158,7 +165,7 @@ func (p *process) serve(ctx context.Context) {
 		defer close(released)
 		p.supervisor.Run(devices)
 	}()
-	go trimLater(ctx)
+	go settle(ctx)
 	p.host.Run(ctx)
 	release()
 	select {

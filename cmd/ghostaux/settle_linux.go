@@ -15,15 +15,22 @@ import (
 // settled is when everything that only start-up needs has been done.
 const settled = 2 * time.Second
 
-// trimLater gives back, once, the memory that only start-up needed: the heap's free pages, and the pages of this
+// gcPercent is half of Go's default: little is allocated once peers are there, so that memory costs more than collections.
+// While the process starts, a collection would only delay its listeners.
+const gcPercent = 50
+
+// settle is for once the process has started. It gives back the memory that only start-up needed: the heap's free pages, and the pages of this
 // program's own code and constants. What goes on being used comes back from the page cache by itself, about half of it.
-func trimLater(ctx context.Context) {
+func settle(ctx context.Context) {
 	t := time.NewTimer(settled)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
 		return
 	case <-t.C:
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
 	}
 	debug.FreeOSMemory()
 	exe, err := os.Readlink("/proc/self/exe")
