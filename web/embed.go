@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 )
 
 //go:embed all:dist
@@ -26,12 +27,17 @@ const (
 
 // Handler serves the console's files.
 func Handler() http.Handler {
-	if _, err := read(index); err != nil {
+	if _, err := fs.Stat(dist, "dist/"+index); err != nil {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
 			_, _ = w.Write(missing)
 		})
 	}
+	return &files{tags: sync.OnceValue(tags)}
+}
+
+// tags reads every file for its ETag, which only a browser that comes needs.
+func tags() map[string]string {
 	tags := make(map[string]string)
 	entries, err := dist.ReadDir("dist")
 	if err != nil {
@@ -43,7 +49,7 @@ func Handler() http.Handler {
 			tags[e.Name()] = `"` + hex.EncodeToString(sum[:12]) + `"`
 		}
 	}
-	return &files{tags: tags}
+	return tags
 }
 
 // Panel is the script that adds the console to another page, or an error when this binary has no console.
@@ -54,7 +60,7 @@ func read(name string) ([]byte, error) { return fs.ReadFile(dist, "dist/"+name) 
 // files serves what was built, compressed for those who can take it. Browsers ask each time whether it has changed, since
 // another version may run at the same address tomorrow.
 type files struct {
-	tags map[string]string // ETag of each file
+	tags func() map[string]string // ETag of each file
 }
 
 // ServeHTTP serves one file.
@@ -77,8 +83,9 @@ func (f *files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Content-Type", contentType(name))
 	header.Set("Cache-Control", "private, no-cache")
 	header.Set("Vary", "Accept-Encoding")
-	header.Set("ETag", f.tags[name])
-	if r.Header.Get("If-None-Match") == f.tags[name] {
+	tag := f.tags()[name]
+	header.Set("ETag", tag)
+	if r.Header.Get("If-None-Match") == tag {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
