@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"crypto/hmac"
+	"crypto/pbkdf2"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -165,13 +167,17 @@ func complete(credential string) bool {
 // token is the one credential of the container. The whole string is compared, so a colon in the
 // password is harmless, and so is a password that is not UTF-8.
 type token struct {
-	sum  [sha256.Size]byte
-	user string
+	sum        [sha256.Size]byte
+	user       string
+	sessionKey func() []byte
 }
 
 func newToken(credential string) *token {
 	user, _, _ := strings.Cut(credential, ":")
-	return &token{sum: sha256.Sum256([]byte(credential)), user: user}
+	return &token{
+		sum: sha256.Sum256([]byte(credential)), user: user,
+		sessionKey: sync.OnceValue(func() []byte { return stretch(credential) }),
+	}
 }
 
 func (t *token) verify(_ context.Context, credential []byte) (Identity, Reason, bool) {
@@ -182,7 +188,20 @@ func (t *token) verify(_ context.Context, credential []byte) (Identity, Reason, 
 	return Identity{User: t.user, Role: Owner}, 0, true
 }
 
-func (t *token) key() []byte { return t.sum[:] }
+func (t *token) key() []byte { return t.sessionKey() }
+
+// stretchRounds cost a few hundredths of a second, once, when the first cookie is made or seen.
+const stretchRounds = 200_000
+
+// stretch makes a key of a credential, so slowly that whoever got hold of a cookie cannot try passwords against it.
+// The salt is the same everywhere, since nothing is stored and sessions outlive the process.
+func stretch(credential string) []byte {
+	key, err := pbkdf2.Key(sha256.New, credential, []byte("ghostaux session"), stretchRounds, sha256.Size)
+	if err != nil {
+		panic(err) // only for sizes that the standard does not allow
+	}
+	return key
+}
 
 // identify finds the identity of a request, and whether a cookie told it.
 func (a *Auth) identify(r *http.Request) (id Identity, byCookie bool, why Reason, ok bool) {

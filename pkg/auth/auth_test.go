@@ -171,14 +171,13 @@ func TestOrigins(t *testing.T) {
 		{"a page that is not on the list", []string{"https://kasm.example"}, "https://evil.example", false, 403},
 	} {
 		a, _ := newAuth(t, auth.Config{AuthToken: token, AllowOrigin: c.list})
-		cookie := login(t, a, "kasm_user", password)
 		resp := try(a, auth.Owner, func(r *http.Request) {
 			r.Header.Set("Origin", c.origin)
 			if c.origin == "" {
 				r.Header.Del("Origin")
 			}
 			if c.cookie {
-				r.AddCookie(cookie)
+				r.AddCookie(login(t, a, "kasm_user", password))
 			} else {
 				r.Header.Set("Authorization", basicOf)
 			}
