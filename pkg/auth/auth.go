@@ -24,6 +24,7 @@ type Config struct {
 	Kasmpasswd    string   `help:"KasmVNC's password file; its roles are kept: w and o may do everything, r may only listen." type:"path" placeholder:"FILE" env:"GHOSTAUX_KASMPASSWD"`
 	NoAuth        bool     `help:"Let everybody in, as owner. Only behind a proxy that signs people in." env:"GHOSTAUX_NO_AUTH"`
 	AllowOrigin   []string `help:"Origins whose pages may use the services, such as https://desk.example:6901. When set, pages of all other origins are refused." placeholder:"ORIGIN" env:"GHOSTAUX_ALLOW_ORIGIN"`
+	TrustedProxy  []string `help:"Addresses or networks of proxies whose X-Forwarded-For is believed, so that wrong passwords slow down their sender only." placeholder:"NETWORK" env:"GHOSTAUX_TRUSTED_PROXY"`
 	VNCPassword   string   `kong:"-"` // VNC_PW of the container: the credential is then kasm_user:VNC_PW
 }
 
@@ -54,6 +55,9 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("--allow-origin %q: want scheme://host or scheme://host:port", o))
 		}
 	}
+	if _, err := parseProxies(c.TrustedProxy); err != nil {
+		errs = append(errs, err)
+	}
 	return errors.Join(errs...)
 }
 
@@ -64,6 +68,7 @@ type Auth struct {
 	verifier verifier // nil: everybody is owner
 	printed  string   // the generated token, "" when one was configured
 	throttle *throttle
+	proxies  proxies
 	fallback []byte // key of sessions when the verifier has none
 	refused  *prometheus.CounterVec
 }
@@ -88,6 +93,10 @@ func New(c Config, log *slog.Logger, reg prometheus.Registerer) (*Auth, error) {
 			Name: "auth_refused_total", Help: "Requests that a guard refused, by reason.",
 		}, []string{"reason"}),
 	}
+	var err error
+	if a.proxies, err = parseProxies(c.TrustedProxy); err != nil {
+		return nil, err
+	}
 	_, _ = rand.Read(a.fallback) // never fails (crypto/rand)
 	if reg != nil {
 		reg.MustRegister(a.refused)
@@ -95,11 +104,9 @@ func New(c Config, log *slog.Logger, reg prometheus.Registerer) (*Auth, error) {
 	for why := range reasonsEnd {
 		a.refused.WithLabelValues(why.String())
 	}
-	v, err := a.source()
-	if err != nil {
+	if a.verifier, err = a.source(); err != nil {
 		return nil, err
 	}
-	a.verifier = v
 	return a, nil
 }
 
@@ -230,7 +237,7 @@ func (a *Auth) Verify(r *http.Request, credential []byte) (Identity, Reason, boo
 	if a.verifier == nil {
 		return Identity{User: "anybody", Role: Owner}, 0, true
 	}
-	addr := remoteHost(r)
+	addr := a.proxies.remoteHost(r)
 	if !a.throttle.allowed(addr) {
 		return Identity{}, TooMany, false
 	}

@@ -3,7 +3,6 @@ package auth
 import (
 	"encoding/base64"
 	"net/http"
-	"net/netip"
 	"strings"
 )
 
@@ -19,19 +18,4 @@ func basic(r *http.Request) ([]byte, bool) {
 		return nil, false
 	}
 	return credential, true
-}
-
-// remoteHost is the address that a request came from; of IPv6 the network, since one machine has all addresses of its
-// /64. X-Forwarded-For is not believed: anybody can write it.
-func remoteHost(r *http.Request) string {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	addr := peer.Addr().Unmap()
-	if addr.Is4() {
-		return addr.String()
-	}
-	network, _ := addr.WithZone("").Prefix(64) // cannot fail: it is IPv6
-	return network.String()
 }
