@@ -45,7 +45,7 @@ func (h *Host) console() http.Handler {
 		header := w.Header()
 		header.Set("Content-Security-Policy", h.contentPolicy(r))
 		header.Set("X-Content-Type-Options", "nosniff")
-		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("Referrer-Policy", "same-origin") // with no-referrer, browsers would send the login's form with Origin: null
 		allowIsolated(header, r)
 		mux.ServeHTTP(w, r)
 	})

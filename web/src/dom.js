@@ -55,7 +55,7 @@ export class Meter {
   show(level) {
     this.level = Math.max(level, this.level * 0.85); // falls slowly, so that the eye can follow
     const shown = this.level < 0.001 ? 0 : Math.min(1, 1 + Math.log10(this.level) / 3); // 60 dB
-    this.bar.style.transform = `scaleX(${shown.toFixed(3)})`;
+    this.bar.style.transform = `scaleX(${(1 - shown).toFixed(3)})`; // hides what the level has not reached
     attribute(this.element, "aria-valuenow", Math.round(shown * 20) * 5);
   }
 }

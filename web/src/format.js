@@ -14,6 +14,9 @@ export function duration(seconds) {
   return `${Math.floor(s / 3600)} h ${Math.round((s % 3600) / 60)} min`;
 }
 
-export function time(date) {
-  return new Date(date).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+// moment is the time of today, and the date of other days.
+export function moment(date) {
+  const then = new Date(date);
+  if (then.toDateString() === new Date().toDateString()) return then.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+  return then.toLocaleDateString(undefined, { dateStyle: "medium" });
 }

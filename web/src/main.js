@@ -8,6 +8,7 @@ import { soundCard } from "./cards/sound.js";
 import { serveParent } from "./bridge.js";
 import { el, say } from "./dom.js";
 import { Ghostaux } from "./ghostaux.js";
+import { icon } from "./icons.js";
 import { text } from "./text.js";
 
 // The cards in the order of a narrow screen; wide ones have a column for each group.
@@ -76,6 +77,7 @@ if (parent !== window) {
 addEventListener("dragover", (event) => event.preventDefault()); // a file that misses its place does not replace the page
 addEventListener("drop", (event) => event.preventDefault());
 events.addEventListener("change", show);
+document.getElementById("name").prepend(icon("ghostaux"));
 showLink();
 ghostaux.start();
 globalThis.ghostaux = ghostaux; // for the console of the browser, and for tests

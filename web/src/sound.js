@@ -7,6 +7,7 @@ import { load, save } from "./settings.js";
 // What a sample has waited for before it comes to this page, in ms: PulseAudio's fragment, the rest of an MP2 frame and
 // the encoder. Measured with ghostaux's own ffmpeg; a page cannot know it.
 const SOURCE_MS = 47;
+const RATE = 44100; // samples a second, until the stream tells
 const SILENT_MS = 1000; // without a message, nobody sends
 const CHECK_MS = 500;
 
@@ -21,6 +22,7 @@ export class Sound extends EventTarget {
     this.muted = load("sound.muted", false);
     this.speaker = load("sound.speaker", "");
     this.droppedMs = 0;
+    this.rate = RATE;
     this.channel = new Channel("audio/", {
       opened: () => this.#opened(),
       message: (data) => this.#message(data),
@@ -47,7 +49,7 @@ export class Sound extends EventTarget {
   start() {
     if (this.wanted || !this.supported) return;
     save("sound.on", true);
-    this.#context(44100);
+    this.#context(RATE);
     this.channel.open();
     this.timer = setInterval(() => this.#look(), CHECK_MS);
     this.#look();

@@ -1,5 +1,6 @@
 // The frame of every card: title, state in plain words, what is wrong and what to do about it.
 import { attribute, el, say } from "../dom.js";
+import { icon } from "../icons.js";
 import { text } from "../text.js";
 
 export class Card {
@@ -7,14 +8,15 @@ export class Card {
     this.name = name;
     this.events = events;
     this.badge = el("span", { class: "badge" });
+    this.headline = el("strong");
     this.reason = el("span", { class: "reason" });
     this.advice = el("span", { class: "advice" });
-    this.trouble = el("p", { class: "trouble", role: "status" }, this.reason, this.advice);
+    this.trouble = el("p", { class: "trouble", role: "status" }, this.headline, this.advice, this.reason);
     this.body = el("div", { class: "body" });
     this.element = el(
       "section",
       { class: `card ${name}`, "aria-labelledby": `title-${name}` },
-      el("div", { class: "head" }, el("h2", { id: `title-${name}` }, text.titles[name]), this.badge),
+      el("div", { class: "head" }, el("h2", { id: `title-${name}` }, icon(name), text.titles[name]), this.badge),
       this.trouble,
       this.body,
     );
@@ -26,32 +28,36 @@ export class Card {
     const state = condition(service);
     attribute(this.element, "data-state", state);
     say(this.badge, text.state[state]);
-    const [reason, advice] = trouble(service, state);
-    say(this.reason, reason);
+    const [headline, advice, reason] = trouble(service, state);
+    say(this.headline, headline);
     say(this.advice, advice);
-    this.trouble.hidden = !reason && !advice;
+    say(this.reason, reason);
+    this.trouble.hidden = !headline;
     this.body.inert = state === "locked";
   }
 }
 
 // condition is the state as a person sees it.
-function condition({ control, state, absent }) {
+function condition({ control, state, absent, detail }) {
   if (control === "locked") return "locked";
+  if (state === "ready" && detail?.watching === false) return "waiting"; // a folder that has just gone may come back at once
   return state === "degraded" && absent ? "waiting" : state;
 }
 
-function trouble({ reason, advice }, state) {
+// trouble is what is wrong in a few words, what to do about it, and what exactly was found.
+function trouble({ name, reason, advice }, state) {
   switch (state) {
     case "locked":
-      return [text.locked, ""];
+      return [text.locked, "", ""];
     case "stopped":
-      return [text.stopped, ""];
+      return [text.stopped, "", ""];
     case "waiting":
+      return [text.waiting[name], advice ?? "", sentence(reason)];
     case "degraded":
     case "failed":
-      return [sentence(reason), advice ?? ""];
+      return [text.broken[name], advice ?? "", sentence(reason)];
   }
-  return ["", ""];
+  return ["", "", ""];
 }
 
 function sentence(words) {

@@ -1,5 +1,6 @@
 import { el, say, toggle } from "../dom.js";
-import { bytes, time } from "../format.js";
+import { bytes, moment } from "../format.js";
+import { icon } from "../icons.js";
 import { text } from "../text.js";
 import { Card } from "./card.js";
 
@@ -22,11 +23,11 @@ export function documentsCard({ events, documents }) {
     const { name, size, completed } = document_;
     const href = documents.address(document_);
     return el(
-      "li", {},
+      "li", {}, icon("file"),
       el(
         "div", { class: "what" },
         el("a", { class: "name", href, target: "_blank", rel: "noopener" }, name),
-        el("span", { class: "small" }, `${bytes(size)} · ${time(completed)}`),
+        el("span", { class: "small" }, `${bytes(size)} · ${moment(completed)}`),
       ),
       el("div", { class: "actions" }, el("button", { type: "button", class: "quiet", "aria-label": `${words.print}: ${name}`, onclick: () => print(document_) }, words.print),
       el("a", { class: "quiet button", href, download: name, "aria-label": `${words.download}: ${name}` }, words.download)),

@@ -1,6 +1,7 @@
 import { attribute, el, say } from "../dom.js";
 import * as files from "../files.js";
-import { bytes, duration } from "../format.js";
+import { bytes, duration, moment } from "../format.js";
+import { icon } from "../icons.js";
 import { text } from "../text.js";
 import { chosen, dropped } from "../upload.js";
 import { Card } from "./card.js";
@@ -33,7 +34,7 @@ function dropZone(target, add) {
     return [el("button", { type: "button", onclick: () => chooser.click() }, label), chooser];
   };
   const zone = el(
-    "div", { class: "drop" }, el("p", {}, words.drop),
+    "div", { class: "drop" }, icon("drop"), el("p", {}, words.drop),
     el("div", { class: "row" }, ...input(words.choose, { id: "choose-files" }), ...input(words.chooseFolder, { webkitdirectory: true })),
   );
   let depth = 0; // enter and leave come for every element on the way
@@ -93,6 +94,7 @@ class Transfers {
   #totals() {
     const { size, sent, speed, seconds, active } = this.uploads.totals();
     this.total.value = size ? sent / size : 1;
+    this.total.hidden = !active;
     const parts = [words.total(bytes(sent), bytes(size))];
     if (active && speed > 0) parts.push(`${bytes(speed)}/s`);
     if (active && Number.isFinite(seconds)) parts.push(words.left(duration(seconds)));
@@ -148,7 +150,7 @@ class Browser {
     this.crumbs = el("nav", { class: "crumbs", "aria-label": words.path });
     this.note = el("p", { class: "small", role: "status" });
     this.list = el("ul", { class: "list files", "aria-label": words.files });
-    this.element = el("div", { class: "browser" }, el("h3", {}, words.files), this.crumbs, this.list, this.note);
+    this.element = el("div", { class: "browser", hidden: true }, el("h3", {}, words.files), this.crumbs, this.list, this.note);
   }
 
   async open(path) {
@@ -161,11 +163,12 @@ class Browser {
     try {
       const { entries, truncated } = await files.list(path);
       if (path !== this.path) return;
+      this.element.hidden = false;
       this.list.replaceChildren(...entries.map((entry) => this.#entry(entry)));
       say(this.note, entries.length === 0 ? words.empty : truncated ? words.truncated : "");
     } catch (error) {
       if (path !== "") return this.open(path.split("/").slice(0, -1).join("/")); // it is gone
-      say(this.note, `${words.listFailed} ${error.message}`);
+      say(this.note, this.events.works("upload") ? `${words.listFailed} ${error.message}` : ""); // else the card says it
     }
     this.#crumbs();
   }
@@ -184,11 +187,11 @@ class Browser {
     const path = this.path ? `${this.path}/${entry.name}` : entry.name;
     const label = (what) => words.of(what, entry.name);
     const name = entry.folder
-      ? el("button", { type: "button", class: "link name", onclick: () => this.open(path) }, `${entry.name}/`)
+      ? el("button", { type: "button", class: "link name", onclick: () => this.open(path) }, entry.name)
       : el("a", { class: "name", href: files.fileAddress(path), download: entry.name }, entry.name);
-    const size = entry.folder ? null : el("span", { class: "small" }, bytes(entry.size));
+    const size = entry.folder ? null : el("span", { class: "small" }, `${bytes(entry.size)} · ${moment(entry.modified)}`);
     const row = el("li", {});
-    const plain = () => row.replaceChildren(el("div", { class: "what" }, name, size), el(
+    const plain = () => row.replaceChildren(icon(entry.folder ? "folder" : "file"), el("div", { class: "what" }, name, size), el(
       "div", { class: "actions" },
       el("button", { type: "button", class: "quiet", "aria-label": label(words.rename), onclick: () => this.#rename(row, plain, { entry, path }) }, words.rename),
       el("button", { type: "button", class: "quiet", "aria-label": label(words.remove), onclick: () => this.#remove(row, plain, { entry, path }) }, words.remove),
@@ -208,7 +211,7 @@ class Browser {
         this.#do(row, () => files.rename(path, folder + input.value));
       },
       onkeydown: ({ key }) => key === "Escape" && back(),
-    }, input, el("button", { class: "quiet" }, words.save), el("button", { type: "button", class: "quiet", onclick: back }, words.keep));
+    }, input, el("button", { class: "quiet" }, words.save), el("button", { type: "button", class: "quiet", onclick: back }, words.cancel));
     row.replaceChildren(form);
     input.focus();
     input.setSelectionRange(0, Math.max(entry.name.lastIndexOf("."), 0) || entry.name.length);

@@ -37,7 +37,7 @@ export function gamepadsCard({ events, gamepads }) {
 
 function described({ supported, pads, channel, advice }, events) {
   if (!supported) return words.unsupported;
-  if (pads.size === 0) return words.none;
+  if (pads.size === 0) return events.works("gamepad") ? words.none : "";
   if (channel.isOpen) return words.sending;
   return events.works("gamepad") ? advice || words.connecting : ""; // the card says what is wrong
 }

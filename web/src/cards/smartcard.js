@@ -8,7 +8,8 @@ export function smartcardCard({ events }) {
   const card = new Card("smartcard", events);
   const rows = ["card", "reader", "far"].map((name) => [name, el("dd")]);
   const advice = el("p", { class: "status" });
-  card.body.append(el("dl", { class: "facts" }, ...rows.map(([name, value]) => el("div", {}, el("dt", {}, words[name]), value))), advice);
+  const facts = el("dl", { class: "facts" }, ...rows.map(([name, value]) => el("div", {}, el("dt", {}, words[name]), value)));
+  card.body.append(facts, advice);
   const show = () => {
     const service = events.service("smartcard");
     const detail = service?.detail ?? {};
@@ -18,6 +19,7 @@ export function smartcardCard({ events }) {
       far: words.fars[detail.far_end] ?? "–",
     };
     for (const [name, value] of rows) say(value, shown[name]);
+    facts.hidden = service?.state !== "ready"; // the card says then what is missing
     say(advice, service?.state === "ready" ? detail.advice ?? "" : "");
   };
   events.addEventListener("change", show);
