@@ -200,22 +200,6 @@ func TestConsoleRoles(t *testing.T) {
 	}
 }
 
-// The page is right without a reload after ghostaux itself was gone, behind a path prefix too.
-func TestConsoleComesBack(t *testing.T) {
-	g := testkit.StartGhostaux(t, "--only", "upload", "--prefix", "/desk/7")
-	addr := g.Addr(t, "frontdoor")
-	p := newPage(t, time.Minute, nil)
-	p.open("https://" + addr + "/desk/7/login?token=kasm_user%3Ap%3Aw%40+%25%2B%2F%C3%BC")
-	p.until(20*time.Second, "upload is ready", `document.querySelector(".upload .badge")?.textContent === "Ready"`)
-	p.run(`globalThis.same = true`)
-	g.Kill()
-	p.until(10*time.Second, "the page says that it is alone", `document.getElementById("link").textContent !== "" && document.querySelector(".upload .badge").textContent === "No connection"`)
-	testkit.StartGhostaux(t, "--only", "upload", "--prefix", "/desk/7", "--addr", addr)
-	p.until(20*time.Second, "it works again", `document.querySelector(".upload .badge").textContent === "Ready" && globalThis.same`)
-	p.run(`ghostaux.uploads.add([{ file: new File(["x"], "x.txt"), path: "x.txt" }])`)
-	p.until(20*time.Second, "an upload works", `ghostaux.uploads.list[0].state === "done"`)
-}
-
 // What was printed appears in the page, and its print dialogue opens.
 func TestConsoleDocuments(t *testing.T) {
 	g := testkit.StartGhostaux(t, "--only", "printer")

@@ -14,7 +14,7 @@ type Report struct {
 	State       string     `json:"state"`           // a State
 	Far         string     `json:"far_end"`         // what the card is reached through: "relay", "agent" or "none"
 	Relay       string     `json:"relay,omitempty"` // why KasmVNC's relay is not there; empty: it is, or an agent is used
-	Reader      string     `json:"reader"`          // of vpcd: "empty", "connecting", "connected" or "in use"
+	Reader      string     `json:"reader"`          // of vpcd: "empty", "missing", "connecting", "connected" or "in use"
 	ReaderError string     `json:"reader_error,omitempty"`
 	Card        bool       `json:"card"`
 	ATR         string     `json:"atr,omitempty"`     // in hexadecimal
@@ -27,6 +27,7 @@ type Report struct {
 // Where the card's connection to vpcd is.
 const (
 	readerEmpty      = "empty"
+	readerMissing    = "missing" // empty, and vpcd does not listen any more
 	readerConnecting = "connecting"
 	readerConnected  = "connected" // pcscd has not spoken yet
 	readerInUse      = "in use"

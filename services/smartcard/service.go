@@ -78,8 +78,16 @@ func (s *Service) Endpoints() []service.Endpoint {
 	}}
 }
 
-// Report is the Report of now.
-func (s *Service) Report() any { return s.board.get() }
+// Report is the Report of now. An empty reader whose vpcd has gone is missing, which nobody would notice otherwise until
+// the next card.
+func (s *Service) Report() any {
+	r := s.board.get()
+	if r.Reader == readerEmpty && s.running() != nil && s.lookForVpcd() != nil {
+		r.Reader = readerMissing
+		r.Advice = adviceNoVpcd()
+	}
+	return r
+}
 
 func (s *Service) running() *bridge {
 	s.mu.Lock()
@@ -151,8 +159,12 @@ func (s *Service) lookForVpcd() error {
 	return &service.Fault{
 		Err:    fmt.Errorf("no virtual card reader: vpcd does not listen at %s", s.config.VpcdAddr),
 		Kind:   service.Absent,
-		Advice: "Start pcscd with the vpcd driver; it is found by itself then. " + installAdvice(),
+		Advice: adviceNoVpcd(),
 	}
+}
+
+func adviceNoVpcd() string {
+	return "Start pcscd with the vpcd driver; it is found by itself then. " + installAdvice()
 }
 
 // tend waits for the relay, carries to it what it does not take at once, and says when it comes and goes.

@@ -1,5 +1,4 @@
 // Every sentence that the console shows, in one place, so that it can be translated.
-const n = (count, one, many) => `${count} ${count === 1 ? one : many}`;
 
 export const text = {
   link: {
@@ -47,7 +46,6 @@ export const text = {
   },
   locked: "The administrator of this desktop has locked this.",
   stopped: "ghostaux is stopping. This page connects again when it is back.",
-  retry: (seconds) => `Next try in ${n(seconds, "second", "seconds")}.`,
   sound: {
     play: "Play the sound",
     stop: "Stop the sound",

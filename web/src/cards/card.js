@@ -22,10 +22,14 @@ export class Card {
     );
   }
 
+  get condition() {
+    return condition(this.events.service(this.name) ?? {});
+  }
+
   // show follows the service's state.
   show() {
     const service = this.events.service(this.name);
-    const state = condition(service);
+    const state = this.condition;
     attribute(this.element, "data-state", state);
     say(this.badge, text.state[state]);
     const [headline, advice, reason] = trouble(service, state);
@@ -40,19 +44,20 @@ export class Card {
 // condition is the state as a person sees it.
 function condition({ control, state, absent, detail }) {
   if (control === "locked") return "locked";
-  if (state === "ready" && detail?.watching === false) return "waiting"; // a folder that has just gone may come back at once
+  // These have their service wait for what may come back at once: the folder of documents, the reader of cards.
+  if (state === "ready" && (detail?.watching === false || detail?.reader === "missing" || detail?.reader_error)) return "waiting";
   return state === "degraded" && absent ? "waiting" : state;
 }
 
 // trouble is what is wrong in a few words, what to do about it, and what exactly was found.
-function trouble({ name, reason, advice }, state) {
+function trouble({ name, reason, advice, detail }, state) {
   switch (state) {
     case "locked":
       return [text.locked, "", ""];
     case "stopped":
       return [text.stopped, "", ""];
     case "waiting":
-      return [text.waiting[name], advice ?? "", sentence(reason)];
+      return [text.waiting[name], advice ?? detail?.advice ?? "", sentence(reason ?? detail?.reader_error)];
     case "degraded":
     case "failed":
       return [text.broken[name], advice ?? "", sentence(reason)];

@@ -7,6 +7,7 @@ import { chosen, dropped } from "../upload.js";
 import { Card } from "./card.js";
 
 const words = text.upload;
+const LOOK_MS = 1500;
 const SHOWN = 200; // transfers in the list; a folder may have many thousands
 
 export function filesCard({ events, uploads }) {
@@ -21,6 +22,16 @@ export function filesCard({ events, uploads }) {
   });
   events.addEventListener("ready", ({ detail }) => detail === "upload" && browser.refresh());
   if (events.works("upload")) browser.refresh();
+  let looking; // while the folder is broken: ghostaux looks at it again when somebody asks for it
+  events.addEventListener("change", () => {
+    clearTimeout(looking);
+    if (events.service("upload")?.state !== "degraded") return;
+    const look = async () => {
+      if (!document.hidden) await browser.refresh();
+      looking = setTimeout(look, LOOK_MS);
+    };
+    looking = setTimeout(look, LOOK_MS);
+  });
   return card;
 }
 

@@ -19,8 +19,9 @@ export function smartcardCard({ events }) {
       far: words.fars[detail.far_end] ?? "–",
     };
     for (const [name, value] of rows) say(value, shown[name]);
-    facts.hidden = service?.state !== "ready"; // the card says then what is missing
-    say(advice, service?.state === "ready" ? detail.advice ?? "" : "");
+    const missing = card.condition !== "ready"; // the card says then what
+    facts.hidden = missing;
+    say(advice, missing ? "" : detail.advice ?? "");
   };
   events.addEventListener("change", show);
   show();
