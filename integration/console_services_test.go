@@ -3,6 +3,7 @@ package integration
 import (
 	"bytes"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -200,33 +201,39 @@ func TestConsoleRoles(t *testing.T) {
 	}
 }
 
-// What was printed appears in the page, and its print dialogue opens.
+// What was printed with cups-pdf appears in the page, opens, and opens the print dialogue.
 func TestConsoleDocuments(t *testing.T) {
-	g := testkit.StartGhostaux(t, "--only", "printer")
-	spool := filepath.Join(g.Home, "PDF")
-	if err := os.MkdirAll(spool, 0o755); err != nil {
-		t.Fatal(err)
+	spool := filepath.Join(testkit.ShortDir(t), "PDF")
+	for dir, mode := range map[string]os.FileMode{filepath.Dir(spool): 0o755, spool: 0o777} { // cups-pdf writes as another user
+		if err := errors.Join(os.MkdirAll(dir, 0o755), os.Chmod(dir, mode)); err != nil {
+			t.Fatal(err)
+		}
 	}
+	cups := testkit.StartCups(t, spool)
+	g := testkit.StartGhostaux(t, "--only", "printer", "--printer-dir", spool)
 	p := newPage(t, time.Minute, nil, `Window.prototype.print = function () { top.printed = (top.printed ?? 0) + 1; };`)
 	openConsole(t, g, p)
 	p.until(20*time.Second, "the folder is watched", `ghostaux.events.service("printer")?.detail?.watching`)
 	p.run(`document.querySelector(".printer input[type=checkbox]").click()`)
-	pdf := filepath.Join(t.TempDir(), "page.pdf")
-	if out, err := exec.Command("gs", "-q", "-sDEVICE=pdfwrite", "-o", pdf, "-c", "showpage").CombinedOutput(); err != nil {
-		t.Fatalf("gs: %v: %s", err, out)
+	letter := filepath.Join(t.TempDir(), "letter.txt")
+	if err := os.WriteFile(letter, []byte("Dear printer\n"), 0o644); err != nil {
+		t.Fatal(err)
 	}
-	content, err := os.ReadFile(pdf)
+	cups.Print(t, letter)
+	p.until(60*time.Second, "it is listed", `/letter.*\.pdf$/.test(document.querySelector(".printer li .name")?.textContent)`)
+	p.until(20*time.Second, "the print dialogue opens", `document.querySelector("iframe.print")`)
+	name := ask[string](p, `document.querySelector(".printer li .name").textContent`)
+	content, err := os.ReadFile(filepath.Join(spool, name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(spool, "page-job_1.pdf"), content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p.until(20*time.Second, "it is listed", `document.querySelector(".printer li .name")?.textContent === "page-job_1.pdf"`)
-	p.until(20*time.Second, "the print dialogue opens", `document.querySelector("iframe.print")`)
-	size := ask[float64](p, `fetch(document.querySelector(".printer li a.name").href).then((r) => r.arrayBuffer()).then((b) => b.byteLength)`)
-	if int(size) != len(content) {
-		t.Errorf("the document has %.0f bytes, want %d", size, len(content))
+	got := ask[[]byte](p, `fetch(document.querySelector(".printer li a.name").href).then((r) => r.blob()).then((b) => new Promise((done) => {
+		const reader = new FileReader();
+		reader.onload = () => done(reader.result.split(",")[1]);
+		reader.readAsDataURL(b);
+	}))`)
+	if !bytes.Equal(got, content) || !bytes.HasPrefix(got, []byte("%PDF")) {
+		t.Errorf("the document has %d bytes, want %d", len(got), len(content))
 	}
 	p.faultless()
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"net/url"
+	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -130,14 +132,44 @@ func startWithPulse(t testing.TB, p *testkit.Pulse, args ...string) *testkit.Gho
 	return testkit.StartGhostauxWith(t, testkit.Start{Args: args, Env: []string{"PULSE_SERVER=" + p.Server}})
 }
 
+// prints is what a program writes while others read it.
+type prints struct {
+	mu   sync.Mutex // guards text
+	text []byte
+}
+
+// Write keeps it.
+func (p *prints) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.text = append(p.text, b...)
+	return len(b), nil
+}
+
+// find waits for what matches.
+func (p *prints) find(t testing.TB, what string) (found string) {
+	t.Helper()
+	pattern := regexp.MustCompile(what)
+	testkit.Eventually(t, 20*time.Second, "it prints "+what, func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		found = string(pattern.Find(p.text))
+		return found != ""
+	})
+	return found
+}
+
 // The address that is printed opens the console; one click, and the desktop is heard, also after everything was lost.
 func TestConsoleSound(t *testing.T) {
 	pulse := testkit.StartPulse(t)
 	playTone(t, pulse)
-	g := startWithPulse(t, pulse)
+	var out prints
+	testkit.StartGhostauxWith(t, testkit.Start{
+		Args: []string{"--addr", testkit.VpcdAddr(t)}, Env: []string{"PULSE_SERVER=" + pulse.Server, "GHOSTAUX_AUTH_TOKEN="}, Stdout: &out,
+	})
 	p := newPage(t, 90*time.Second, map[string]any{"autoplay-policy": "user-gesture-required"})
-	openConsole(t, g, p)
-	p.until(10*time.Second, "the sound is ready", `document.querySelector(".audioout .badge").textContent === "Ready"`)
+	p.open(out.find(t, `https://\S+/login\?token=\S+`))
+	p.until(10*time.Second, "the sound is ready", `document.querySelector(".audioout .badge")?.textContent === "Ready"`)
 	p.click("#play")
 	p.until(20*time.Second, "it plays", `ghostaux.sound.state === "playing"`)
 	p.hears440(20 * time.Second)
@@ -151,7 +183,9 @@ func TestConsoleSound(t *testing.T) {
 	}
 
 	pulse.Kill()
-	p.until(10*time.Second, "the card says what is missing", `document.querySelector(".audioout .badge").textContent !== "Ready" && document.querySelector(".audioout .trouble").textContent.length > 10`)
+	begin := time.Now()
+	p.until(20*time.Second, "the card says what is missing", `document.querySelector(".audioout .badge").textContent !== "Ready" && document.querySelector(".audioout .trouble strong").textContent.length > 10`)
+	t.Logf("the card said so after %d ms", time.Since(begin).Milliseconds())
 	pulse.Start(t)
 	playTone(t, pulse)
 	p.hears440(30 * time.Second)

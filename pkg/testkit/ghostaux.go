@@ -32,6 +32,8 @@ type Start struct {
 	Env  []string // beside HOME and PATH; the machine's own environment is not passed on
 	Dir  string   // where the binary is run; "" is a new directory
 	UID  int      // the user that runs it and owns its HOME; 0: the one of the test
+
+	Stdout io.Writer // where what it prints goes; nil: nowhere
 }
 
 // StartGhostaux runs the binary with the token Token, every listener on loopback on a port that the kernel chooses, until
@@ -46,7 +48,7 @@ func StartGhostauxWith(t testing.TB, s Start) *Ghostaux {
 	t.Helper()
 	g := &Ghostaux{Home: ShortDir(t), exited: make(chan struct{}), addrs: map[string]string{}}
 	g.Cmd = exec.Command(Binary(t), append([]string{"--log-format", "json", "--log-level", "debug"}, s.Args...)...)
-	g.Cmd.Dir = s.Dir
+	g.Cmd.Dir, g.Cmd.Stdout = s.Dir, s.Stdout
 	g.Cmd.Env = append([]string{
 		"HOME=" + g.Home, "PATH=" + os.Getenv("PATH"), "GHOSTAUX_AUTH_TOKEN=" + Token,
 		"GHOSTAUX_ADDR=127.0.0.1:0", "GHOSTAUX_AUDIOOUT_ADDR=127.0.0.1:0", "GHOSTAUX_AUDIOOUT_INGEST_ADDR=127.0.0.1:0",
