@@ -2,6 +2,8 @@ package integration
 
 import (
 	"flag"
+	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -42,7 +44,7 @@ func BenchmarkConsoleLong(b *testing.B) {
 		for range 2**consoleMinutes - 1 {
 			time.Sleep(30 * time.Second)
 			last = p.state()
-			b.Logf("delay %3.0f ms, %2.0f gaps, %4.0f ms left out, heap %.2f MB, %4.0f nodes, %3.0f listeners", last.delay, last.gaps, last.dropped, last.heap/1e6, last.nodes, last.listeners)
+			fmt.Fprintf(os.Stderr, "delay %3.0f ms, %2.0f gaps, %4.0f ms left out, heap %.2f MB, %4.0f nodes, %3.0f listeners\n", last.delay, last.gaps, last.dropped, last.heap/1e6, last.nodes, last.listeners)
 		}
 		b.ReportMetric(last.delay-first.delay, "ms-delay-growth")
 		b.ReportMetric((last.heap-first.heap)/1e3, "kB-heap-growth")

@@ -28,10 +28,15 @@ type consolePage struct {
 	ctx context.Context
 }
 
-// newPage is a tab whose documents all begin with the scripts.
+// newPage is a tab whose documents all begin with the scripts. With flags it has a browser of its own.
 func newPage(t testing.TB, limit time.Duration, flags map[string]any, scripts ...string) *consolePage {
 	t.Helper()
-	p := &consolePage{t: t, ctx: testkit.StartBrowser(t, limit, flags)}
+	p := &consolePage{t: t}
+	if flags == nil {
+		p.ctx = testkit.SharedBrowser(t, limit)
+	} else {
+		p.ctx = testkit.StartBrowser(t, limit, flags)
+	}
 	for _, script := range append([]string{noteFaults}, scripts...) {
 		params := page.AddScriptToEvaluateOnNewDocumentParams{Source: script}
 		if _, err := chromedp.Call(p.ctx, page.AddScriptToEvaluateOnNewDocument, params); err != nil {

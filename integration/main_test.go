@@ -11,6 +11,7 @@ import (
 
 func TestMain(m *testing.M) {
 	code := m.Run()
+	testkit.CloseBrowser()
 	testkit.RemoveBinary()
 	os.Exit(code)
 }

@@ -33,7 +33,8 @@ export class Documents extends EventTarget {
     frame.tabIndex = -1;
     frame.src = url;
     this.frame?.remove();
-    this.frame = frame; // stays while the dialogue is open, until the next one
+    if (this.url) URL.revokeObjectURL(this.url);
+    Object.assign(this, { frame, url }); // stay while the dialogue is open, until the next one
     await new Promise((resolve) => {
       frame.onload = resolve;
       document.body.append(frame);

@@ -77,6 +77,7 @@ if (parent !== window) {
 addEventListener("dragover", (event) => event.preventDefault()); // a file that misses its place does not replace the page
 addEventListener("drop", (event) => event.preventDefault());
 events.addEventListener("change", show);
+document.querySelector(".top form button").textContent = text.link.signOut;
 document.getElementById("name").prepend(icon("ghostaux"));
 showLink();
 ghostaux.start();

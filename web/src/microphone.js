@@ -24,7 +24,7 @@ export class Microphone extends EventTarget {
       closed: (code, reason) => this.#closed(code, reason),
     });
     events.addEventListener("ready", ({ detail }) => detail === "audioin" && this.#back());
-    events.addEventListener("change", () => this.#permitted());
+    events.addEventListener("change", () => this.#follow());
   }
 
   // start turns the microphone on; with open false it sends only while talk(true).
@@ -166,10 +166,12 @@ export class Microphone extends EventTarget {
     else this.#capture();
   }
 
-  // permitted stops what an administrator has switched off meanwhile.
-  #permitted() {
+  // follow stops what an administrator has switched off meanwhile, and does not record for a desktop that takes no sound.
+  #follow() {
     const service = this.events.service("audioin");
-    if (this.wanted && service && service.control !== "on") this.#fail("refused");
+    if (!this.wanted || !service) return;
+    if (service.control !== "on") this.#fail("refused");
+    else if (this.stream && service.state === "degraded") this.#park();
   }
 
   #release() {

@@ -30,6 +30,7 @@ function where() {
 class Desk extends EventTarget {
   #pending = new Map();
   #next = 1;
+  #gone = new AbortController();
 
   constructor({ url = where(), container = document.body } = {}) {
     super();
@@ -38,7 +39,7 @@ class Desk extends EventTarget {
     this.ready = new Promise((resolve) => this.addEventListener("state", resolve, { once: true }));
     this.#build(container);
     this.#keepKeyboard();
-    addEventListener("message", (event) => this.#message(event));
+    addEventListener("message", (event) => this.#message(event), { signal: this.#gone.signal });
     const call = (name) => (...parameters) => this.call(name, ...parameters);
     this.sound = { start: call("sound.start"), stop: call("sound.stop"), volume: call("sound.volume"), mute: call("sound.mute") };
     this.microphone = { start: call("microphone.start"), stop: call("microphone.stop"), talk: call("microphone.talk") };
@@ -69,6 +70,9 @@ class Desk extends EventTarget {
   // remove takes the panel away, and with it everything that it does.
   remove() {
     this.host.remove();
+    this.#gone.abort();
+    for (const { reject } of this.#pending.values()) reject(new Error("the panel was removed"));
+    this.#pending.clear();
   }
 
   #build(container) {
@@ -101,7 +105,7 @@ class Desk extends EventTarget {
     this.last = document.activeElement;
     document.addEventListener("focusin", ({ target }) => {
       if (target !== this.host) this.last = target;
-    });
+    }, { signal: this.#gone.signal });
     this.button.addEventListener("pointerdown", (event) => event.preventDefault());
     this.button.addEventListener("mousedown", (event) => event.preventDefault());
     for (const type of ["pointerdown", "pointerup", "mousedown", "mouseup", "click", "touchstart", "touchend", "wheel", "keydown", "keyup", "keypress"]) {

@@ -76,7 +76,8 @@ export class Playout {
       this.#fall(left, right, 0);
       return;
     }
-    this.#take(left, right);
+    if (this.#isPlain(left.length)) this.#copy(left, right);
+    else this.#take(left, right);
     if (this.playing) this.slack = Math.min(this.slack, this.#fill());
     this.age += left.length;
     if (this.age >= WINDOW * this.rate) this.#adjust();
@@ -113,6 +114,23 @@ export class Playout {
     this.skipped += Math.floor(samples);
   }
 
+  // isPlain reports whether what is next is wanted as it is.
+  #isPlain(length) {
+    return this.step === 1 && this.speed === 1 && this.jump === 0 && this.rising === 0 && this.#fill() > length && Number.isInteger(this.read);
+  }
+
+  #copy(left, right) {
+    const start = this.read % CAPACITY;
+    const first = Math.min(left.length, CAPACITY - start);
+    for (const [ring, out] of [[this.left, left], [this.right, right]]) {
+      out.set(ring.subarray(start, start + first));
+      if (first < out.length) out.set(ring.subarray(0, out.length - first), first);
+    }
+    this.read += left.length;
+    this.last = [left.at(-1), right.at(-1)];
+  }
+
+  // take interpolates, fades and jumps.
   #take(left, right) {
     const stay = 3 + this.jump; // the interpolation looks ahead
     for (let i = 0; i < left.length; i++) {

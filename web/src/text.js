@@ -7,6 +7,7 @@ export const text = {
     lost: "The connection is lost. This page goes on trying.",
     signedOut: "You are signed out.",
     signIn: "Sign in",
+    signOut: "Sign out",
   },
   role: { viewer: "You may listen. The rest is for the owner of this desktop." },
   nothing: "Nothing is switched on for you here.",

@@ -146,9 +146,13 @@ export class Uploads extends EventTarget {
     transfer.state = "retrying";
     this.#changed();
     await new Promise((resolve) => {
-      transfer.wake = resolve;
-      setTimeout(resolve, transfer.delay);
+      const timer = setTimeout(resolve, transfer.delay);
+      transfer.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
     });
+    transfer.wake = undefined;
     transfer.delay = Math.min(2 * transfer.delay, MOST_MS);
     if (!mine()) return false;
     transfer.state = "sending";
