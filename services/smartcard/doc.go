@@ -14,8 +14,14 @@
 //     answers of the others are waited for, at most 3 s, before the next request, and the best one counts: a known card
 //     before a new one before none, a response before an error. An error is kept back for half a second: it may be a new
 //     viewer's, who has no card.
-//   - The client asks its card at most once a second, and not within a second of a TRANSMIT; after a POWER_OFF it
-//     answers "no card" for the rest of that second. So such an answer within 1.1 s of a POWER_OFF is not a removal.
+//   - The client asks its card only for a STATUS, and not within a second of the last time or of a TRANSMIT: until then it
+//     answers what it remembers, and at a POWER_OFF it forgets. So the first news of a card that was used comes with a STATUS
+//     a second after the last APDU, and no poll, however fast, brings it sooner. Between a POWER_OFF and that STATUS "no card"
+//     is not a removal, also when it is said again. (A page that was loaded less than a second before the STATUS, and was told
+//     POWER_OFF since, is misunderstood: nobody says when it asked its card. The card is back with the next STATUS.)
+//   - The client connects to the card at a POWER_ON or TRANSMIT and stays connected until a POWER_OFF, also when the card was
+//     removed or reset by another program: then every TRANSMIT fails, that to the next card as well. So a card that is lost
+//     is powered off, and the next one is connected to anew.
 //   - INITIALIZE and RESET are acknowledged without touching the card. So vpcd's reset is a RESET and a POWER_OFF,
 //     and the next TRANSMIT, which powers the card, finds it locked again.
 //   - A payload of more than 65,535 bytes wraps its length field; such a response is answered to vpcd by 67 00.
@@ -31,7 +37,7 @@
 // comes within twice the timeout never reaches a later APDU. What comes even later could; an agent rules that out,
 // since its connection is ended instead.
 //
-// What version 0 cannot tell: two cards with the same ATR that are swapped between two STATUS; a second viewer with a card
+// What version 0 cannot tell: two cards that are swapped between two STATUS while the client is connected to neither; a second viewer with a card
 // of its own that joins in the middle of a burst of APDUs; and, with several viewers, whose error it is when one is followed
 // by the response more than half a second later.
 //
@@ -54,7 +60,8 @@
 // # States
 //
 // This is what may follow on what; the package's tests hold the machine against it. In every state an event that is not
-// named changes nothing: a message of vpcd without a card is ignored, and its connection closed.
+// named changes nothing: a message of vpcd without a card is ignored, and its connection closed. While exchanging, the next
+// message of vpcd waits.
 //
 //	state        | event             | next                                               | what is done
 //	no relay     | far end comes     | no browser                                         | INITIALIZE

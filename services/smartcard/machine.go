@@ -2,51 +2,6 @@ package smartcard
 
 import "time"
 
-// State is what the bridge knows of the far end and of its card. The table in the package's documentation says what
-// every event does in every state.
-type State uint8
-
-// The states.
-const (
-	NoRelay     State = iota // there is nothing to ask: neither KasmVNC's relay nor a card agent
-	NoBrowser                // the relay is there, and nobody answers
-	NoCard                   // the far end answers that there is no card
-	InDoubt                  // a TRANSMIT was never answered, and its answer may still come: no card until then
-	CardPresent              // vpcd is or will be connected
-	Powered                  // and has powered the card
-	Exchanging               // and waits for the answer of an APDU
-	statesEnd                // number of states
-)
-
-// String is the state's name in /status, metrics and the documentation.
-func (s State) String() string {
-	return [statesEnd]string{
-		"no relay", "no browser", "no card", "in doubt", "card present", "powered", "exchanging",
-	}[s]
-}
-
-// Times that are properties of the other sides, not of a user's taste.
-const (
-	// shortTimeout is how long anything but a TRANSMIT may take. The original bridge waited about 2.5 s.
-	shortTimeout = 3 * time.Second
-	// agentTimeout is the same for a card agent, which is lost when it does not answer. It may be far away.
-	agentTimeout = 10 * time.Second
-	// slowest is the longest pause between two questions that nobody answers.
-	slowest = 5 * time.Second
-	// settle is the pause after the first answer that follows a timeout: what was late may come, and is discarded.
-	settle = time.Second
-	// errorHold is how long an ERROR to a TRANSMIT is kept back. It may be a new viewer's that has no card, and then the
-	// response is on its way.
-	errorHold = 500 * time.Millisecond
-	// staleStatus is how old a STATUS of KasmVNC's client may be: it asks the card at most once a second, not within a
-	// second of a TRANSMIT, and answers "no card" for the rest of that second after a POWER_OFF.
-	staleStatus = 1100 * time.Millisecond
-	// maxMissed is the number of questions without an answer after which nobody is there. A page that reloads misses one.
-	maxMissed = 2
-	// maxViewers bounds the far ends that are waited for.
-	maxViewers = 8
-)
-
 // actionKind is what the machine wants done.
 type actionKind uint8
 
@@ -69,6 +24,7 @@ type request struct {
 	command  Command
 	deadline time.Time
 	answers  int  // far ends that have answered without settling it
+	sure     bool // a STATUS that is empty only when there is no card
 	failed   bool // a TRANSMIT that was answered by an ERROR, which is kept in text
 	text     [maxText]byte
 	length   int // of text
@@ -103,12 +59,14 @@ type machine struct {
 	trusted     bool // the last request was answered in time
 	missed      int  // requests in a row that were not
 	pause       time.Duration
-	viewers     int // far ends that answer each request
+	viewers     int  // far ends that answer each request
+	opened      bool // the far end is connected to the card, as far as it was asked to
 	request     request
 	owed        int       // answers of the others to the last request
 	settleUntil time.Time // nothing is asked before; zero: not settling
 	pollAt      time.Time
-	powerOffAt  time.Time // of the last POWER_OFF sent
+	freshAt     time.Time // the far end asks the card for a STATUS from then on
+	forgotUntil time.Time // it may have forgotten the card at a POWER_OFF until then or freshAt; zero: it has not
 	doubtUntil  time.Time // no card before; zero: none in doubt
 	relayDoubt  time.Time // doubtUntil of the relay while an agent stands in for it
 
@@ -124,25 +82,6 @@ type machine struct {
 
 func newMachine(t timing, m *metrics) *machine {
 	return &machine{timing: t, metrics: m, packet: make([]byte, 0, MaxPacket), frame: make([]byte, 0, frameHeader+MaxPayload)}
-}
-
-// State is the state now.
-func (m *machine) State() State {
-	switch {
-	case !m.present:
-		return NoRelay
-	case m.missed >= maxMissed || !m.initialized && !m.trusted:
-		return NoBrowser
-	case !m.doubtUntil.IsZero():
-		return InDoubt
-	case m.atr == nil:
-		return NoCard
-	case m.apdu != nil:
-		return Exchanging
-	case m.powered:
-		return Powered
-	}
-	return CardPresent
 }
 
 // AcceptsFrame reports whether the next message of vpcd may come: there is one exchange at a time.
@@ -169,9 +108,9 @@ func (m *machine) FarUp(now time.Time, agent bool) []action {
 	m.begin()
 	m.loseCard()
 	m.present, m.agent = true, agent
-	m.initialized, m.trusted, m.missed, m.pause, m.viewers = false, false, 0, 0, 1
+	m.initialized, m.trusted, m.missed, m.pause, m.viewers, m.opened = false, false, 0, 0, 1, false
 	m.request, m.owed, m.settleUntil = request{}, 0, time.Time{}
-	m.powerOffAt, m.doubtUntil, m.power = time.Time{}, time.Time{}, power{}
+	m.forgotUntil, m.freshAt, m.doubtUntil, m.power = time.Time{}, time.Time{}, time.Time{}, power{}
 	if !agent {
 		m.doubtUntil, m.relayDoubt = m.relayDoubt, time.Time{}
 	}
@@ -235,7 +174,9 @@ func (m *machine) next(now time.Time) []action {
 		m.ask(now, Reset, nil)
 	case m.power.off:
 		m.power.off = false
-		m.powerOffAt = now
+		if !m.agent {
+			m.forgotUntil = now.Add(clientCache)
+		}
 		m.ask(now, PowerOff, nil)
 	case m.power.on:
 		m.power.on = false
@@ -250,6 +191,12 @@ func (m *machine) next(now time.Time) []action {
 }
 
 func (m *machine) ask(now time.Time, c Command, payload []byte) {
+	switch c {
+	case PowerOn, Transmit:
+		m.opened = true
+	case PowerOff:
+		m.opened = false
+	}
 	wait := shortTimeout
 	switch {
 	case c == Transmit:
@@ -257,7 +204,7 @@ func (m *machine) ask(now time.Time, c Command, payload []byte) {
 	case m.agent:
 		wait = agentTimeout
 	}
-	m.request = request{command: c, deadline: now.Add(wait)}
+	m.request = request{command: c, deadline: now.Add(wait), sure: !now.Before(m.newsAt())}
 	m.packet = AppendPacket(m.packet[:0], c, payload)
 	m.metrics.asked(c)
 	m.do(toFar, m.packet)

@@ -58,6 +58,7 @@ func (m *machine) unasked(now time.Time, p Packet) {
 	m.metrics.discarded(duplicate)
 	switch {
 	case m.owed > 0:
+		m.freshAt = now.Add(clientCache) // it has been busy until now
 		if m.owed--; m.owed == 0 {
 			m.settleUntil = time.Time{}
 		}
@@ -88,7 +89,7 @@ func (m *machine) revive(now time.Time) {
 	first := m.missed == 0 && m.doubtUntil.IsZero() // nothing was ever unanswered: there is nothing to wait for
 	m.request = request{}
 	m.trusted, m.missed, m.pause = true, 0, 0
-	m.pollAt = now
+	m.pollAt, m.freshAt = now, now.Add(clientCache)
 	if !first {
 		m.settleUntil = now.Add(settle)
 	}
@@ -113,14 +114,14 @@ func (m *machine) take(now time.Time, p Packet) {
 		}
 	case p.Command == Error && !all: // another one may do better
 	default:
-		if p.Command == Error {
+		if p.Command == Error && (r.command != PowerOff || m.atr != nil) { // of a card that is gone it says nothing new
 			m.noteError(now, p.Payload)
 		}
 		switch r.command {
 		case Initialize:
 			m.initialized, m.pollAt = true, now
 		case PowerOff:
-			m.pollAt = now.Add(m.afterUse())
+			m.pollAt = latest(m.pollAt, m.newsAt())
 		}
 		m.answered(now)
 		m.succeed(now)
@@ -145,13 +146,16 @@ func (m *machine) takeStatus(now time.Time, p Packet, all bool) {
 
 // decideStatus acts on what the STATUS has brought.
 func (m *machine) decideStatus(now time.Time) {
-	atr := m.request.atr
+	atr, sure := m.request.atr, m.request.sure
 	m.pollAt = now.Add(m.timing.poll)
 	m.answered(now)
+	if sure || atr != nil {
+		m.forgotUntil = time.Time{}
+	}
 	switch {
 	case !m.doubtUntil.IsZero():
-	case atr == nil && m.atr != nil && !m.agent && now.Before(m.powerOffAt.Add(staleStatus)):
-		m.pollAt = m.powerOffAt.Add(staleStatus) // not a removal, unless it says so again
+	case atr == nil && m.atr != nil && !sure:
+		m.pollAt = m.newsAt() // not a removal, unless it says so again
 	case !bytes.Equal(atr, m.atr):
 		m.loseCard()
 		if atr != nil {
@@ -186,16 +190,41 @@ func (m *machine) takeError(now time.Time, text []byte) {
 	m.succeed(now)
 }
 
+// newsAt is when a STATUS can first be told from what the far end has forgotten: it asks the card again, or it has asked since
+// the POWER_OFF. The zero time is always.
+func (m *machine) newsAt() time.Time {
+	if m.freshAt.Before(m.forgotUntil) {
+		return m.freshAt
+	}
+	return m.forgotUntil
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
 // afterUse is how long after the card was used its far end has news of it.
 func (m *machine) afterUse() time.Duration {
 	if m.agent {
 		return m.timing.poll
 	}
-	return max(m.timing.poll, staleStatus)
+	return max(m.timing.poll, clientCache)
 }
 
 // answered ends the request, and waits for the others that answer it too.
 func (m *machine) answered(now time.Time) {
+	switch m.request.command {
+	case Transmit:
+		m.freshAt = now.Add(clientCache)
+		if !m.forgotUntil.IsZero() {
+			m.forgotUntil = m.freshAt
+		}
+	case Status:
+		m.freshAt = now.Add(clientCache)
+	}
 	m.owed = max(0, m.viewers-m.request.answers)
 	if m.owed > 0 {
 		m.settleUntil = now.Add(shortTimeout)

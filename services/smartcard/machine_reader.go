@@ -77,7 +77,9 @@ func (m *machine) loseCard() {
 	}
 	m.atr = nil
 	m.closeReader()
-	m.power = power{}
+	// KasmVNC's client keeps its connection to a card that was removed, or reset by another program, and sends what the next
+	// card is asked to it, in vain, until it is told to disconnect.
+	m.power = power{off: m.opened}
 	m.do(disconnect, nil)
 }
 

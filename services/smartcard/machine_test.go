@@ -94,14 +94,18 @@ func TestErrors(t *testing.T) {
 			} else {
 				r.want(Powered, reply)
 			}
-			r.wait(time.Second) // the browser's own answer is old for a second
+			r.wait(settle)
+			if reply == "disconnect" { // the browser is still connected to what is gone
+				r.want(NoCard, "power_off")
+				r.fail("SCARD_E_INVALID_HANDLE") // no news
+			}
 			r.did = nil
 			r.wait(300 * time.Millisecond)
 			if len(r.did) != 1 || r.did[0] != "status" {
 				t.Errorf("did %q, want a status", r.did)
 			}
-			if r.m.trouble.Text == "" || r.m.trouble.Advice == "" {
-				t.Error("no word about it")
+			if tt := r.m.trouble; tt.Text == "" || tt.Advice == "" || strings.Contains(tt.Text, "INVALID_HANDLE") {
+				t.Errorf("trouble is %q, %q", tt.Text, tt.Advice)
 			}
 		})
 	}
@@ -113,11 +117,12 @@ func TestRemovalAndAnotherCard(t *testing.T) {
 	r.wait(time.Second)
 	r.want(Powered, "status")
 	r.ack(atrB...)
-	r.want(CardPresent, "disconnect", "connect")
+	r.want(CardPresent, "disconnect", "connect", "power_off") // the far end is connected to the old one
+	r.ack()
 	r.keep(r.m.ReaderUp(r.now))
 	r.frame(vpcdATR)
 	r.want(CardPresent, fmt.Sprintf("reply %X", atrB))
-	r.wait(time.Second)
+	r.wait(clientCache)
 	r.want(CardPresent, "status")
 	r.ack()
 	r.want(NoCard, "disconnect")
@@ -133,9 +138,12 @@ func TestWaitingAPDUOfTheOldCardIsNotSentToTheNew(t *testing.T) {
 	r.frame(apdu...) // waits for the answer of the STATUS
 	r.want(Exchanging, "status")
 	r.ack(atrB...)
-	r.want(CardPresent, "disconnect", "connect")
+	r.want(CardPresent, "disconnect", "connect", "power_off")
+	r.ack()
+	r.want(CardPresent)
 }
 
+// A POWER_OFF makes the far end forget the card, until it asks it again: a second after it has asked last, or passed an APDU on.
 func TestEmptyStatusAfterPowerOffIsNoRemoval(t *testing.T) {
 	r := newRig(t)
 	r.insert(false)
@@ -143,18 +151,21 @@ func TestEmptyStatusAfterPowerOffIsNoRemoval(t *testing.T) {
 	r.frame(vpcdOff)
 	r.want(CardPresent, "power_off")
 	r.ack()
-	r.wait(staleStatus)
+	r.wait(clientCache - 900*time.Millisecond)
 	r.want(CardPresent, "status") // late enough
 	r.ack(atrA...)
 	r.want(CardPresent)
 
-	// A POWER_OFF while a STATUS was under way: the answer may be of either side of it.
-	r.wait(time.Second)
-	r.want(CardPresent, "status")
-	r.m.powerOffAt = r.now
+	r.frame(apdu...)
+	r.ack(0x90, 0x00)
+	r.frame(vpcdOff)
+	r.ack()
+	r.m.pollAt = r.now // something else makes it ask too early
+	r.keep(r.m.Tick(r.now))
+	r.did = nil
 	r.ack()
 	r.want(CardPresent)
-	r.wait(staleStatus)
+	r.wait(clientCache)
 	r.want(CardPresent, "status")
 	r.ack()
 	r.want(NoCard, "disconnect")
@@ -177,7 +188,7 @@ func TestLateAnswersAreNotTakenForTheNext(t *testing.T) {
 	r.wait(settle)
 	r.want(NoCard, "power_off")
 	r.ack()
-	r.wait(staleStatus)
+	r.wait(clientCache)
 	r.want(NoCard, "status")
 	r.ack(atrA...)
 	r.want(CardPresent, "connect")

@@ -55,6 +55,7 @@ type world struct {
 	agent    bool
 	browser  bool
 	card     byte // 0: none
+	handle   byte // the card that the browser is connected to, and stays so when it is removed; 0: none
 	others   int  // viewers without a card
 	way      []late
 	asked    int // requests that neither were answered nor can have timed out
@@ -65,9 +66,11 @@ type world struct {
 	connected bool
 	session   uint32 // of vpcd's connection
 	shown     byte   // the card that vpcd was shown in this session
+	answering byte   // the card that has answered since vpcd connected, powered it off or reset it; 0: none has
 	apdu      uint32 // that vpcd waits for; 0: none
 	frame     []byte
 	exchanges int
+	seen      map[[3]string]bool // state, event and next state that have come up
 }
 
 // atrOfCard has the card's number in it.
@@ -83,6 +86,7 @@ func (w *world) event(name string, f func() []action) {
 		w.do(a)
 	}
 	after := w.m.State().String()
+	w.seen[[3]string{before, name, after}] = true
 	if after != before && !slices.Contains(w.table[[2]string{before, name}], after) {
 		w.t.Fatalf("%s, %s: became %s, which the table does not have", before, name, after)
 	}
@@ -144,10 +148,18 @@ func (w *world) take(packet []byte) {
 }
 
 func (w *world) answer(p Packet) []byte {
+	switch p.Command {
+	case PowerOff:
+		w.handle = 0
+	case PowerOn, Transmit:
+		if w.handle == 0 {
+			w.handle = w.card
+		}
+	}
 	switch {
 	case p.Command == Status && w.card != 0:
 		return AppendPacket(nil, Ack, atrOfCard(w.card))
-	case p.Command == Transmit && w.card == 0:
+	case p.Command == Transmit && (w.card == 0 || w.card != w.handle):
 		return AppendPacket(nil, Error, []byte("0x80100069"))
 	case p.Command == Transmit && w.chance(3):
 		return AppendPacket(nil, Error, []byte("invalid_relay_packet"))
@@ -186,16 +198,17 @@ func (w *world) reply(frame []byte) {
 			w.t.Fatalf("card %d was shown, and now ATR %x", w.shown, data)
 		}
 		w.shown = data[2]
-	case bytes.Equal(data, noDiagnosis[:]):
+	case bytes.Equal(data, noDiagnosis[:]), bytes.Equal(data, wrongLength[:]) && len(w.frame) < minAPDU:
 		w.apdu = 0
 	default:
 		want := append(append([]byte{data[0]}, w.frame...), 0x90, 0x00)
 		if !bytes.Equal(data, want) {
 			w.t.Fatalf("APDU %x gets the response of another one: %x", w.frame, data)
 		}
-		if w.shown != 0 && w.shown != data[0] {
-			w.t.Fatalf("card %d was shown, and card %d answers", w.shown, data[0])
+		if w.answering != 0 && w.answering != data[0] {
+			w.t.Fatalf("card %d answered before, and now card %d", w.answering, data[0])
 		}
+		w.answering = data[0]
 		w.apdu = 0
 		w.exchanges++
 	}
@@ -213,7 +226,7 @@ func (w *world) step() {
 	case n < 15:
 		w.browser = !w.chance(20)
 	case n < 25:
-		if w.way == nil { // what the card was asked before is answered by it
+		if len(w.way) == 0 { // what the card was asked before is answered by it
 			w.card = byte(w.random.IntN(4))
 		}
 	case n < 30:
@@ -224,7 +237,7 @@ func (w *world) step() {
 		w.connected, w.apdu = false, 0
 		w.event("vpcd is lost", func() []action { return w.m.ReaderDown(w.now) })
 	case n < 300 && w.wanted && !w.connected:
-		w.connected, w.shown, w.apdu = true, 0, 0
+		w.connected, w.shown, w.answering, w.apdu = true, 0, 0, 0
 		w.session++
 		w.event("vpcd connects", func() []action { return w.m.ReaderUp(w.now) })
 	case n < 700 && w.connected && w.m.AcceptsFrame() && w.apdu == 0:
@@ -237,12 +250,19 @@ func (w *world) step() {
 func (w *world) vpcd() {
 	switch n := w.random.IntN(10); {
 	case n < 2:
-		w.event("on, off, reset", func() []action { return w.m.Frame(w.now, []byte{byte(w.random.IntN(3))}) })
+		control := byte(w.random.IntN(3))
+		if control != vpcdOn {
+			w.answering = 0
+		}
+		w.event("on, off, reset", func() []action { return w.m.Frame(w.now, []byte{control}) })
 	case n < 4:
 		w.event("get ATR", func() []action { return w.m.Frame(w.now, []byte{vpcdATR}) })
 	default:
 		w.apdu++
 		w.frame = binary.BigEndian.AppendUint32([]byte{0, 0xB0, 0, 0}, w.session<<16|w.random.Uint32()&0xFFFF)
+		if w.chance(5) {
+			w.frame = w.frame[:2+w.random.IntN(2)] // too short
+		}
 		w.event("APDU", func() []action { return w.m.Frame(w.now, w.frame) })
 	}
 }
@@ -280,11 +300,12 @@ func maxTime(a, b time.Time) time.Time {
 // another card or another APDU was answered, and never leaves it with an empty message.
 func TestModel(t *testing.T) {
 	rows := table(t)
-	exchanges := 0
+	rare := rareTransitions()
+	exchanges, seen := 0, map[[3]string]bool{}
 	for seed := range uint64(200) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := newRig(t)
-			w := &world{t: t, random: rand.New(rand.NewPCG(seed, 7)), table: rows, m: r.m, now: r.now, browser: true}
+			w := &world{t: t, random: rand.New(rand.NewPCG(seed, 7)), table: rows, m: r.m, now: r.now, browser: true, seen: seen}
 			for range 3000 {
 				w.step()
 			}
@@ -293,5 +314,56 @@ func TestModel(t *testing.T) {
 	}
 	if exchanges < 10000 {
 		t.Errorf("only %d exchanges in all: the model tests little", exchanges)
+	}
+	for row, next := range rows {
+		for _, state := range next {
+			if came := [3]string{row[0], row[1], state}; !seen[came] && rare[came] == nil {
+				t.Errorf("%s, %s: became never %s, which the table has", row[0], row[1], state)
+			}
+		}
+	}
+}
+
+// rareTransitions are those that chance hardly comes to: what leads to each, the last being its event.
+func rareTransitions() map[[3]string]func(*rig) {
+	twoViewers := func(r *rig) {
+		r.ack() // another one's answer of the last request
+		r.wait(time.Second)
+		r.ack(atrB...) // a new card in the one; the other has left
+	}
+	return map[[3]string]func(*rig){
+		{"powered", "time", "in doubt"}: func(r *rig) {
+			r.frame(apdu...)
+			r.keep(r.m.ReaderDown(r.now))
+			r.keep(r.m.ReaderUp(r.now))
+			r.frame(vpcdOn)
+			r.now = r.m.Deadline()
+		},
+		{"powered", "time", "card present"}: func(r *rig) {
+			twoViewers(r)
+			r.now = r.m.Deadline()
+		},
+		{"exchanging", "time", "card present"}: func(r *rig) {
+			twoViewers(r)
+			r.frame(apdu...)
+			r.now = r.m.Deadline()
+		},
+	}
+}
+
+func TestRareTransitions(t *testing.T) {
+	for row, lead := range rareTransitions() {
+		t.Run(strings.Join(row[:], ", "), func(t *testing.T) {
+			r := newRig(t)
+			r.insert(false)
+			lead(r)
+			if got := r.m.State().String(); got != row[0] {
+				t.Fatalf("state %s, want %s", got, row[0])
+			}
+			r.keep(r.m.Tick(r.now))
+			if got := r.m.State().String(); got != row[2] {
+				t.Errorf("became %s, want %s", got, row[2])
+			}
+		})
 	}
 }
