@@ -37,9 +37,9 @@
 // comes within twice the timeout never reaches a later APDU. What comes even later could; an agent rules that out,
 // since its connection is ended instead.
 //
-// What version 0 cannot tell: two cards that are swapped between two STATUS while the client is connected to neither; a second viewer with a card
-// of its own that joins in the middle of a burst of APDUs; and, with several viewers, whose error it is when one is followed
-// by the response more than half a second later.
+// What version 0 cannot tell: two cards that are swapped between two STATUS while the client is connected to neither; a
+// second viewer with a card of its own that joins in the middle of a burst of APDUs; and, with several viewers, whose error
+// it is when one is followed by the response more than half a second later.
 //
 // # vpcd
 //
