@@ -2,6 +2,8 @@ package integration
 
 import (
 	"bytes"
+	"io"
+	"net"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -27,7 +29,7 @@ func BenchmarkSmartcard(b *testing.B) {
 		roundTrips(b, p, atrTwo, 2000)
 	})
 	b.Run("relay", func(b *testing.B) {
-		p, path := testkit.StartPcscd(b), scriptedRelay(b)
+		p, path := testkit.StartPcscd(b), scriptedRelay(b, atrOne)
 		testkit.StartGhostaux(b, "--only", "smartcard", "--smartcard-relay", path, "--smartcard-vpcd-addr", p.Addr)
 		roundTrips(b, p, atrOne, 2000)
 	})
@@ -43,7 +45,7 @@ func BenchmarkSmartcard(b *testing.B) {
 // scriptedRelay is a far end that answers at once: a relay's socket with the card right behind it, since the stand-in of
 // Xvnc takes longer than what is measured. It waits in its own thread, as Xvnc, a program in C, does: in the runtime's poller
 // each of its reads would wake it twice.
-func scriptedRelay(b *testing.B) string {
+func scriptedRelay(b *testing.B, atr []byte) string {
 	b.Helper()
 	path := filepath.Join(testkit.ShortDir(b), "smartcard")
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
@@ -53,7 +55,7 @@ func scriptedRelay(b *testing.B) string {
 	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: path}); err != nil {
 		b.Fatal(err)
 	}
-	card, ended := &farCard{atr: atrOne}, make(chan struct{})
+	card, ended := &farCard{atr: atr}, make(chan struct{})
 	go func() {
 		defer close(ended)
 		buf := make([]byte, 1<<17)
@@ -104,4 +106,44 @@ func roundTrips(b *testing.B, p *testkit.Pcscd, atr []byte, n int) {
 	us := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
 	b.ReportMetric(us(took[len(took)/2]), "median-us")
 	b.ReportMetric(us(took[len(took)*99/100]), "p99-us")
+}
+
+// BenchmarkSmartcardIdle is the processor time of the whole of ghostaux while nobody uses a card, in each way in which it can
+// be idle, over two minutes at the same time.
+func BenchmarkSmartcardIdle(b *testing.B) {
+	const over = 2 * time.Minute
+	nowhere, silent := filepath.Join(testkit.ShortDir(b), "smartcard"), filepath.Join(testkit.ShortDir(b), "smartcard")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: silent, Net: "unixgram"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	go io.Copy(io.Discard, conn) // ends with conn
+	defer conn.Close()
+	withCard := testkit.StartPcscd(b)
+	states := []struct{ name, relay, vpcd string }{
+		{"no-relay", nowhere, testkit.StartPcscd(b).Addr},
+		{"no-browser", silent, testkit.StartPcscd(b).Addr},
+		{"no-card", scriptedRelay(b, nil), testkit.StartPcscd(b).Addr},
+		{"card", scriptedRelay(b, atrOne), withCard.Addr},
+		{"no-pcscd", nowhere, "127.0.0.1:1"},
+	}
+	var running []*testkit.Ghostaux
+	for _, s := range states {
+		running = append(running, testkit.StartGhostaux(b, "--only", "smartcard", "--smartcard-relay", s.relay, "--smartcard-vpcd-addr", s.vpcd))
+	}
+	waitATR(b, client(b, withCard), atrOne)
+	time.Sleep(20 * time.Second) // the pauses between two tries have become as long as they will
+	before := make([]time.Duration, len(running))
+	for b.Loop() {
+		begin := time.Now()
+		for i, g := range running {
+			before[i] = cpuOf(b, g.Cmd.Process.Pid)
+		}
+		time.Sleep(over)
+		for i, g := range running {
+			used := cpuOf(b, g.Cmd.Process.Pid) - before[i]
+			b.ReportMetric(100*used.Seconds()/time.Since(begin).Seconds(), states[i].name+"-%core")
+		}
+	}
+	b.ReportMetric(0, "ns/op")
 }
