@@ -3,6 +3,8 @@ package host
 import (
 	"net"
 	"sync"
+
+	"ghostaux/pkg/nbio"
 )
 
 // limitedListener keeps at most cap(free) connections open; further ones wait in the kernel's queue. Unlike
@@ -22,15 +24,24 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 	if !ok {
 		return c, nil
 	}
+	socket, err := nbio.New(tcp)
+	if err != nil {
+		_ = tcp.Close()
+		return nil, err
+	}
 	l.free <- struct{}{}
-	return &limitedConn{TCPConn: tcp, free: l.free}, nil
+	return &limitedConn{TCPConn: tcp, socket: socket, free: l.free}, nil
 }
 
 type limitedConn struct {
 	*net.TCPConn
-	free chan struct{}
-	once sync.Once
+	socket *nbio.Conn
+	free   chan struct{}
+	once   sync.Once
 }
+
+// Read reads what has come: microphones and pads send hundreds of small messages in a second.
+func (c *limitedConn) Read(p []byte) (int, error) { return c.socket.Read(p) }
 
 // Close closes the connection and makes room.
 func (c *limitedConn) Close() error {

@@ -74,8 +74,13 @@ func dialOne(ctx context.Context, a address) (*Client, error) {
 	}
 	c.proto.Callback = c.received
 	c.proto.SetTimeout(requestTimeout)
+	packets, err := newPacketConn(conn)
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	c.proto.Open(&packetConn{Conn: conn, packet: make([]byte, 0, 16<<10)})
+	c.proto.Open(packets)
 	err = c.greet()
 	if !stop() && err == nil {
 		err = ctx.Err()

@@ -3,7 +3,10 @@ package pulse
 import (
 	"io"
 	"net"
+	"syscall"
 	"time"
+
+	"ghostaux/pkg/nbio"
 )
 
 // writeTimeout is how long the server may leave its socket full.
@@ -13,15 +16,25 @@ const writeTimeout = 2 * time.Second
 const headerSize = 20
 
 // packetConn is what the proto package reads and writes. The package writes a packet's header and its body one after
-// the other, under its own lock; packetConn joins them, which saves a system call and a wake-up of the server each.
+// the other, under its own lock; packetConn joins them, which saves a system call and a wake-up of the server each. It
+// reads and writes through nbio: a stream is a hundred small packets in a second.
 type packetConn struct {
 	net.Conn
+	socket *nbio.Conn
 	packet []byte // the header that waits for its body, and room for both
+}
+
+func newPacketConn(conn net.Conn) (*packetConn, error) {
+	socket, err := nbio.New(conn.(syscall.Conn)) // Unix and TCP are
+	if err != nil {
+		return nil, err
+	}
+	return &packetConn{Conn: conn, socket: socket, packet: make([]byte, 0, 16<<10)}, nil
 }
 
 // Read turns every error into io.EOF, the only one that the proto package reports.
 func (c *packetConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
+	n, err := c.socket.Read(p)
 	if err != nil {
 		return n, io.EOF
 	}
@@ -39,12 +52,22 @@ func (c *packetConn) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	c.packet = append(c.packet, p...)
-	_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
-	_, err := c.Conn.Write(c.packet)
+	err := c.flush()
 	c.packet = c.packet[:0]
 	if err != nil {
 		_ = c.Close()
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// flush writes the packet. There is room as a rule; only a server that takes nothing costs a timer.
+func (c *packetConn) flush() error {
+	n, err := c.socket.TryWrite(c.packet)
+	if err != nil || n == len(c.packet) {
+		return err
+	}
+	_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
+	_, err = c.Conn.Write(c.packet[n:])
+	return err
 }

@@ -7,9 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"ghostaux/pkg/testkit"
 )
 
 func env(pairs map[string]string) func(string) string {
@@ -68,25 +73,44 @@ func TestCookie(t *testing.T) {
 	}
 }
 
+// packets is a connection and its far end. On a unixpacket socket one write is one read.
+func packets(t *testing.T, network string) (*packetConn, net.Conn) {
+	t.Helper()
+	ln, err := net.Listen(network, filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	near, err := net.Dial(network, ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	far, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = near.Close(); _ = far.Close() })
+	c, err := newPacketConn(near)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, far
+}
+
 func TestPacketConnJoinsHeaderAndBody(t *testing.T) {
-	near, far := net.Pipe()
-	got := make(chan []byte, 1)
-	go func() {
-		buf := make([]byte, 100)
-		n, _ := far.Read(buf) // one write on a pipe is one read
-		_ = far.Close()
-		got <- buf[:n]
-	}()
-	c := &packetConn{Conn: near}
+	c, far := packets(t, "unixpacket")
 	header, body := bytes.Repeat([]byte{1}, headerSize), bytes.Repeat([]byte{2}, headerSize)
 	for _, p := range [][]byte{nil, header, body} {
 		if _, err := c.Write(p); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if d := cmp.Diff(append(header, body...), <-got); d != "" {
-		t.Error(d)
+	got := make([]byte, 100)
+	n, err := far.Read(got)
+	if d := cmp.Diff(append(header, body...), got[:n]); err != nil || d != "" {
+		t.Error(err, d)
 	}
+	_ = far.Close()
 	if _, err := c.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("read after the end: %v, want io.EOF", err)
 	}
@@ -94,4 +118,49 @@ func TestPacketConnJoinsHeaderAndBody(t *testing.T) {
 	if _, err := c.Write(body); err == nil {
 		t.Error("a write to a closed connection succeeded")
 	}
+}
+
+// TestPacketConnWaitsForRoom: a server that is slow for a moment gets every byte.
+func TestPacketConnWaitsForRoom(t *testing.T) {
+	c, far := packets(t, "unix")
+	const count = 500
+	body := bytes.Repeat([]byte{2}, 4000)
+	sent := make(chan error, 1)
+	go func() {
+		for range count {
+			if _, err := c.Write(body[:headerSize]); err != nil {
+				sent <- err
+				return
+			}
+			if _, err := c.Write(body); err != nil {
+				sent <- err
+				return
+			}
+		}
+		sent <- nil
+	}()
+	testkit.Eventually(t, 10*time.Second, "the socket is full", func() bool { return waits(c) })
+	got, err := io.ReadAll(io.LimitReader(far, count*(headerSize+4000)))
+	if err != nil || len(got) != count*(headerSize+4000) || bytes.Count(got, []byte{2}) != len(got) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
+}
+
+// waits reports whether there is no room for a byte now.
+func waits(c *packetConn) bool {
+	fds := []unix.PollFd{{Events: unix.POLLOUT}}
+	raw, err := c.Conn.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return false
+	}
+	full := false
+	_ = raw.Control(func(fd uintptr) {
+		fds[0].Fd = int32(fd)
+		n, err := unix.Poll(fds, 0)
+		full = n == 0 && err == nil
+	})
+	return full
 }
