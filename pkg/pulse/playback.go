@@ -56,7 +56,7 @@ func (c *Client) OpenPlayback(cfg PlaybackConfig) (*Playback, error) {
 	if !c.stream.CompareAndSwap(nil, p) {
 		return nil, errHasStream
 	}
-	target, step := sizes(cfg.Latency, cfg.Rate)
+	target, fewest := sizes(cfg.Latency, cfg.Rate)
 	req := proto.CreatePlaybackStream{
 		SampleSpec:         proto.SampleSpec{Format: proto.FormatFloat32LE, Channels: 1, Rate: uint32(cfg.Rate)},
 		ChannelMap:         proto.ChannelMap{proto.ChannelMono},
@@ -67,7 +67,7 @@ func (c *Client) OpenPlayback(cfg PlaybackConfig) (*Playback, error) {
 		// Never stop and wait. After the server ran dry it asks for what it missed too, and leaves that out, so that the
 		// delay stays what it was. See send.
 		BufferPrebufferLength: 0,
-		BufferMinimumRequest:  step,
+		BufferMinimumRequest:  fewest,
 		ChannelVolumes:        proto.ChannelVolumes{uint32(proto.VolumeNorm)},
 		NoMove:                true,
 		AdjustLatency:         true,
@@ -122,10 +122,10 @@ func (p *Playback) bring(n int, fill func([]byte)) {
 // SetLatency changes the latency that OpenPlayback asked for, while the stream plays. For more of it the server asks
 // Pull for the difference at once; for less it asks for nothing until it has played the difference.
 func (p *Playback) SetLatency(d time.Duration) error {
-	target, step := sizes(d, p.rate)
+	target, fewest := sizes(d, p.rate)
 	req := proto.SetPlaybackStreamBufferAttr{
 		StreamIndex: p.index, BufferMaxLength: proto.Undefined, BufferTargetLength: target,
-		BufferMinimumRequest: step, AdjustLatency: true,
+		BufferMinimumRequest: fewest, AdjustLatency: true,
 	}
 	before := p.target.Load()
 	p.target.Store(max(before, target)) // what is asked for until the answer is known is not late
@@ -138,8 +138,10 @@ func (p *Playback) SetLatency(d time.Duration) error {
 	return nil
 }
 
-// sizes are the bytes that the server keeps for a latency, and the fewest that it asks for at once.
-func sizes(latency time.Duration, rate int) (target, step uint32) {
+// sizes are the bytes that the server keeps for a latency, and the fewest that it asks for at once. PulseAudio keeps twice
+// the fewest and one step of the sink's, and lets the sink work in steps of half of what is left: with a sixth, the sink
+// takes a third at a time, asks for it once, and has as much again while the answer is on its way.
+func sizes(latency time.Duration, rate int) (target, fewest uint32) {
 	target = uint32(latency.Seconds()*float64(rate)) * sampleBytes
-	return target, max(target/4/sampleBytes*sampleBytes, sampleBytes)
+	return target, max(target/6/sampleBytes*sampleBytes, sampleBytes)
 }

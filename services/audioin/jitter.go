@@ -56,6 +56,7 @@ type jitter struct {
 	last    float32 // the last sample that was heard
 	fadeOut int     // samples of fade still to come after a gap
 	gap     int     // samples pulled since the gap began
+	step    int     // samples of the last pull
 	ended   bool    // no more will come: running out is no underrun
 
 	target  int // now; at least cfg.target
@@ -124,7 +125,8 @@ func (j *jitter) prime(coming int) {
 	fadeOut := j.fadeOut
 	j.gap, j.fadeOut = 0, 0
 	j.head, j.tail = 0, 0
-	n := max(min(j.target, j.cfg.max-coming), 0)
+	// Somewhere between two pulls: half of what one takes, so that the margin is right give or take that half.
+	n := max(min(j.target+j.step/2, j.cfg.max-coming), 0)
 	clear(j.buf[:n])
 	j.tail = n
 	// The last sound may not have faded wholly.
@@ -179,6 +181,7 @@ func (j *jitter) append(in []float32) int {
 // pull fills out with the next sound, and with silence where there is none.
 func (j *jitter) pull(out []float32) {
 	j.stats.pulled += int64(len(out))
+	j.step = len(out)
 	n := copy(out, j.buf[j.head:j.tail])
 	j.head += n
 	if n > 0 {
