@@ -64,7 +64,7 @@ func TestWatchEndsWithTheStream(t *testing.T) {
 // TestPadDoesNotClick: and it neither loses nor repeats sound.
 func TestPadDoesNotClick(t *testing.T) {
 	w := newWorld(10*time.Millisecond, 300*time.Millisecond, 1024)
-	w.sound = tone(200)
+	w.sound = tone(simRate, 200)
 	step := largestStep(w)
 	w.run(2 * time.Second)
 	before := w.j.fill()
