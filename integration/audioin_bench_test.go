@@ -2,6 +2,7 @@ package integration
 
 import (
 	"encoding/binary"
+	"flag"
 	"fmt"
 	"math"
 	"os"
@@ -152,6 +153,63 @@ func benchmarkLatency(b *testing.B, latency string, size int, atEnd bool) {
 		b.ReportMetric(peers[0].StreamMS, "ms-stream") // more than five eighths of the latency: the machine was busy
 		b.ReportMetric(float64(peers[0].Underruns), "gaps")
 		b.ReportMetric(float64(peers[0].Underflows), "dry")
+	}
+}
+
+var soak = flag.Duration("soak", 20*time.Second, "how long BenchmarkAudioInSoak lets a microphone speak")
+
+// BenchmarkAudioInSoak is a microphone whose clock runs 200 ppm fast, for the time of -soak: the delay and the memory of
+// ghostaux after the first seconds and at the end.
+func BenchmarkAudioInSoak(b *testing.B) {
+	const size, ppm = 2048, 200
+	p := testkit.StartPulse(b)
+	g := startAudioIn(b, p)
+	conn := testkit.Dial(b, g.URL(b, "audioin", "/?sample_rate="+strconv.Itoa(impulseRate)))
+	mark := make([]byte, 4*size)
+	loud(mark[:4*impulse])
+	plain := make([]byte, 4*size)
+	var wanted atomic.Bool
+	sent := make(chan time.Time, 1)
+	defer pace(b, size*1_000_000*time.Second/(impulseRate*(1_000_000+ppm)), func() bool {
+		if !wanted.CompareAndSwap(true, false) {
+			return conn.Write(b.Context(), websocket.MessageBinary, plain) == nil
+		}
+		err := conn.Write(b.Context(), websocket.MessageBinary, mark)
+		sent <- time.Now()
+		return err == nil
+	})()
+	delay := func(unit string) {
+		rec := p.Record(b, "ghostaux_mic", impulseRate) // one for ten minutes would keep it all
+		defer rec.Stop()
+		var delays []time.Duration
+		for range impulses {
+			from := rec.Len()
+			wanted.Store(true)
+			at := <-sent
+			if heard, ok := arrival(b, rec, from); ok {
+				delays = append(delays, heard.Sub(at))
+			}
+		}
+		slices.Sort(delays)
+		b.ReportMetric(float64(delays[len(delays)/2].Microseconds())/1000, unit)
+	}
+	for b.Loop() {
+		time.Sleep(5 * time.Second) // the margin has settled by then
+		delay("ms-start")
+		memory := residentBytes(b, g.Cmd.Process.Pid)
+		time.Sleep(*soak)
+		delay("ms-end")
+		grown := residentBytes(b, g.Cmd.Process.Pid) - memory
+		b.ReportMetric(float64(grown)/1024, "KiB-grown")
+		r := microphoneReport(b, g).Peers[0]
+		b.ReportMetric(r.DriftPPM, "ppm-measured")
+		b.ReportMetric(float64(r.Corrections), "corrections")
+		b.ReportMetric(float64(r.Audible), "audible")
+		b.ReportMetric(float64(r.Underruns), "gaps")
+		b.ReportMetric(float64(r.Underflows), "dry")
+		b.ReportMetric(r.TargetMS, "ms-margin")
+		b.ReportMetric(r.StreamMS, "ms-stream")
+		b.ReportMetric(0, "ns/op")
 	}
 }
 

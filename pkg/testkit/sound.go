@@ -44,6 +44,34 @@ func (p *Pulse) Record(t testing.TB, source string, rate int) *Recorder {
 	return r
 }
 
+// Decode is what a player of an MPEG transport stream hears. It returns at once; the recording ends with the test, and the
+// stream must end or fail by itself then.
+func Decode(t testing.TB, stream io.Reader) *Recorder {
+	t.Helper()
+	const rate = 44100
+	r := &Recorder{Rate: rate, done: make(chan struct{}), cmd: exec.Command("ffmpeg", "-v", "error", "-fflags", "nobuffer",
+		"-probesize", "4096", "-f", "mpegts", "-i", "-", "-f", "f32le", "-ac", "1", "-ar", strconv.Itoa(rate), "-flush_packets", "1", "-")}
+	r.cmd.Stderr = t.Output()
+	out, err := r.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := r.cmd.StdinPipe() // not Stdin, whose end Wait would wait for
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.cmd.Start(); err != nil {
+		t.Fatalf("start ffmpeg: %v", err)
+	}
+	go func() {
+		_, _ = io.Copy(in, stream)
+		_ = in.Close()
+	}()
+	go r.follow(out)
+	t.Cleanup(r.Stop)
+	return r
+}
+
 func (r *Recorder) follow(out io.Reader) {
 	defer close(r.done)
 	buf, have := make([]byte, 64<<10), 0
