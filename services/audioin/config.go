@@ -38,11 +38,11 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// The latency is shared between the two places where sound waits: seven eighths are PulseAudio's, for the stream's
+// The latency is shared between the two places where sound waits: three quarters are PulseAudio's, for the stream's
 // buffer and the sink's, which makes use of two thirds of that when all goes well; a quarter is the margin of the jitter
 // buffer; the rest passes between steps of the sink and of whoever records. What a message holds comes on top, since its
 // end waits for its beginning.
-func (c Config) streamLatency() time.Duration { return c.Latency * 7 / 8 }
+func (c Config) streamLatency() time.Duration { return c.Latency * 3 / 4 }
 
 func (c Config) jitter(rate int) jitterConfig {
 	j := jitterConfig{rate: rate}
