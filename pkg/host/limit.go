@@ -5,10 +5,11 @@ import (
 	"sync"
 
 	"ghostaux/pkg/nbio"
+	"ghostaux/pkg/ws"
 )
 
-// limitedListener keeps at most cap(free) connections open; further ones wait in the kernel's queue. Unlike
-// netutil.LimitListener it leaves the *net.TCPConn visible, whose socket options pkg/ws sets.
+// limitedListener keeps at most cap(free) connections open; further ones wait in the kernel's queue. Unlike those of
+// netutil.LimitListener, its connections are what pkg/ws needs.
 type limitedListener struct {
 	net.Listener
 	free chan struct{}
@@ -30,11 +31,11 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	l.free <- struct{}{}
-	return &limitedConn{TCPConn: tcp, socket: socket, free: l.free}, nil
+	return &limitedConn{Wire: ws.NewWire(tcp), socket: socket, free: l.free}, nil
 }
 
 type limitedConn struct {
-	*net.TCPConn
+	*ws.Wire
 	socket *nbio.Conn
 	free   chan struct{}
 	once   sync.Once
@@ -46,5 +47,5 @@ func (c *limitedConn) Read(p []byte) (int, error) { return c.socket.Read(p) }
 // Close closes the connection and makes room.
 func (c *limitedConn) Close() error {
 	c.once.Do(func() { <-c.free })
-	return c.TCPConn.Close()
+	return c.Wire.Close()
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -38,12 +39,25 @@ func Env(t testing.TB) service.Env {
 func Serve(t testing.TB, ep service.Endpoint) *httptest.Server {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(ep.Guard(ep.Handler))
+	srv.Listener = wires{srv.Listener}
 	srv.Config.ConnContext = ws.ConnContext
 	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	srv.TLS = &tls.Config{NextProtos: []string{"http/1.1"}}
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
 	return srv
+}
+
+// wires is a listener of connections that can be upgraded.
+type wires struct{ net.Listener }
+
+// Accept implements net.Listener.
+func (l wires) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return ws.NewWire(c), nil
 }
 
 // Authorization is the header value for a credential "user:password".

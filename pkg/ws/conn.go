@@ -7,7 +7,6 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/coder/websocket"
@@ -51,9 +50,9 @@ const (
 // Conn is one accepted WebSocket. Read belongs to one goroutine; all else may be called from any.
 type Conn struct {
 	ws      *websocket.Conn
-	net     net.Conn        // below the WebSocket
-	tcp     net.Conn        // below TLS, or net itself; closing it ends every read and write at once
-	raw     syscall.RawConn // nil when the transport has none
+	net     net.Conn // below the WebSocket
+	tcp     net.Conn // below TLS, or net itself; closing it ends every read and write at once
+	wire    *Wire    // the same, for what it does beside
 	sockets *Sockets
 	opts    Options
 
@@ -64,8 +63,8 @@ type Conn struct {
 	pinging sync.WaitGroup
 	release sync.Once
 
-	writing sync.Mutex  // held by WriteFrames
-	closing atomic.Bool // a close frame is on its way
+	framing sync.Mutex // guards closing, and is held while frames are written
+	closing bool       // a close frame is on its way
 }
 
 // Read reads one whole message into buf, growing it when it is too small, and returns the part of it that was

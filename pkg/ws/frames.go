@@ -37,23 +37,27 @@ func AppendPing(dst, payload []byte) []byte {
 	return append(dst, payload...)
 }
 
-// WriteFrames sends whole frames made by AppendFrame and AppendPing, without copying them. It is Write for what many
-// peers get: no frame is built for each. It blocks while the peer does not take them, and belongs to one
-// goroutine, which calls no Write beside it.
-func (c *Conn) WriteFrames(frames []byte) error {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	if c.closing.Load() {
-		return net.ErrClosed // no data frame may follow the close frame
+// WriteFrames sends whole frames made by AppendFrame and AppendPing, of at most 64 KiB together, on a socket with
+// Options.Frames. It does not copy them, so that what many peers get is built once, and it never waits for the peer: it
+// returns false when some of it is not yet with the kernel, and Flush must be called before the next.
+func (c *Conn) WriteFrames(frames []byte) (all bool, err error) {
+	c.framing.Lock()
+	defer c.framing.Unlock()
+	if c.closing {
+		return false, net.ErrClosed // no data frame may follow the close frame
 	}
-	_, err := c.net.Write(frames)
-	return err
+	if _, err := c.net.Write(frames); err != nil {
+		return false, err
+	}
+	return !c.wire.backlog(), nil
 }
 
-// endFrames lets no WriteFrames begin any more and waits for the one that is under way.
+// Flush sends what WriteFrames has left. It blocks while the peer does not take it.
+func (c *Conn) Flush() error { return c.wire.drain() }
+
+// endFrames lets no WriteFrames begin any more.
 func (c *Conn) endFrames() {
-	c.closing.Store(true)
-	c.writing.Lock()
-	//lint:ignore SA2001 only to wait
-	c.writing.Unlock()
+	c.framing.Lock()
+	defer c.framing.Unlock()
+	c.closing = true
 }

@@ -39,14 +39,13 @@ func (c *Conn) keepAlive() {
 	}
 }
 
-// ping waits for the pong as long as the next date allows. Its failure is not the connection's: a write
-// that blocks behind a slow message says nothing about the peer, only PingDead does. Behind a write of frames
-// it does not even begin, since the library would take its own timeout for a broken connection.
+// ping asks for a sign of life. Its failure is not the connection's: a write that blocks behind a slow message says
+// nothing about the peer, only PingDead does. With frames it does not even wait; else the pong has until the next date.
 func (c *Conn) ping() {
-	if !c.writing.TryLock() {
+	if c.opts.Frames {
+		_, _ = c.WriteFrames(AppendPing(nil, nil))
 		return
 	}
-	c.writing.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), c.opts.PingEvery*3/4)
 	defer cancel()
 	_ = c.ws.Ping(ctx)

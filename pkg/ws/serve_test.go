@@ -32,11 +32,12 @@ func accepting(s *ws.Sockets, o ws.Options, handle func(c *ws.Conn)) http.Handle
 	})
 }
 
-// upgrade does the peer's half of the handshake by hand, with more lines in its head, and returns the answer's.
-func upgrade(t *testing.T, conn net.Conn, lines string) http.Header {
+// upgrade does the peer's half of the handshake by hand, with more lines in its head, and perhaps bytes behind it that it
+// sends before it has the answer, whose head is returned.
+func upgrade(t *testing.T, conn net.Conn, lines string, early ...byte) http.Header {
 	t.Helper()
 	_, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"+lines+"\r\n")
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"+lines+"\r\n"+string(early))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,14 +59,14 @@ type peer struct {
 	answer http.Header // to its upgrade
 }
 
-func rawPeer(t *testing.T, srv *httptest.Server, lines string) peer {
+func rawPeer(t *testing.T, srv *httptest.Server, lines string, early ...byte) peer {
 	t.Helper()
 	conn, err := tls.Dial("tcp", strings.TrimPrefix(srv.URL, "https://"), &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.NetConn().Close() })
-	return peer{conn, upgrade(t, conn, lines)}
+	return peer{conn, upgrade(t, conn, lines, early...)}
 }
 
 // pipes is a server whose connections are pipes without any buffer, for tests in synctest's time.
@@ -118,7 +119,7 @@ func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"
 
 func (p *pipes) connect(t *testing.T) net.Conn {
 	near, far := net.Pipe()
-	p.conns <- far
+	p.conns <- ws.NewWire(far)
 	t.Cleanup(func() { _ = near.Close() })
 	return near
 }

@@ -8,7 +8,6 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/coder/websocket"
@@ -21,6 +20,7 @@ type Options struct {
 	SendBuffer int           // bytes of SO_SNDBUF, so that the kernel hides no queue from us; 0 leaves it alone
 	PingEvery  time.Duration // 0: DefaultPingEvery
 	PingDead   time.Duration // a peer silent for so long is cut; 0: DefaultPingDead
+	Frames     bool          // what is sent goes through WriteFrames, not Write; nothing large is read
 	OnPong     func()        // called inside Read at every pong; must not block
 	OnPongData func([]byte)  // the same with the pong's payload, which is not kept
 }
@@ -93,10 +93,17 @@ func (s *Sockets) Accept(w http.ResponseWriter, r *http.Request, o Options) (*Co
 		http.Error(w, "this server cannot upgrade", http.StatusInternalServerError)
 		return nil, errors.New("ws.ConnContext is not set on the http.Server")
 	}
+	if c.wire = wireOf(c.net); c.wire == nil {
+		http.Error(w, "this server cannot upgrade", http.StatusInternalServerError)
+		return nil, errors.New("the server's listener returns no ws.Wire")
+	}
 	if s.isDraining() {
 		w.Header().Set("Connection", "close")
 		http.Error(w, "ghostaux is stopping", http.StatusServiceUnavailable)
 		return nil, errStopping
+	}
+	if o.Frames {
+		w = framed{w, c.wire}
 	}
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		InsecureSkipVerify: true, // the guard has judged the Origin; see pkg/auth
@@ -110,8 +117,8 @@ func (s *Sockets) Accept(w http.ResponseWriter, r *http.Request, o Options) (*Co
 	conn.SetReadLimit(c.opts.ReadLimit)
 	c.ws = conn
 	c.tcp = belowTLS(c.net)
-	c.raw = rawConn(c.net)
-	c.setSendBuffer()
+	c.wire.eager = o.Frames
+	c.wire.setSendBuffer(o.SendBuffer)
 	c.heard.Store(time.Now().UnixNano())
 	c.mu.Lock()
 	c.timer = time.AfterFunc(c.opts.PingEvery, c.keepAlive)
@@ -231,17 +238,4 @@ func belowTLS(c net.Conn) net.Conn {
 		return t.NetConn()
 	}
 	return c
-}
-
-// rawConn finds the kernel's socket.
-func rawConn(c net.Conn) syscall.RawConn {
-	sc, ok := belowTLS(c).(syscall.Conn)
-	if !ok {
-		return nil
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return nil
-	}
-	return raw
 }

@@ -18,11 +18,21 @@ import (
 	"ghostaux/pkg/ws"
 )
 
+// eachWay runs the test for sockets of both kinds, since each pings in its own way.
+func eachWay(t *testing.T, test func(*testing.T, ws.Options)) {
+	for name, o := range map[string]ws.Options{"messages": {}, "frames": {Frames: true}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, o) })
+		})
+	}
+}
+
 // A silent peer that answers pings stays for hours, with a ping often enough for every proxy.
 func TestKeepAlive(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	eachWay(t, func(t *testing.T, o ws.Options) {
 		pongs := 0
-		p := servePipes(t, ws.Options{OnPong: func() { pongs++ }}, nil, readAll)
+		o.OnPong = func() { pongs++ }
+		p := servePipes(t, o, nil, readAll)
 		conn := p.dial(t)
 		conn.CloseRead(t.Context())
 		time.Sleep(time.Hour)
@@ -39,9 +49,9 @@ func TestKeepAlive(t *testing.T) {
 
 // A peer that vanished without a word, as a laptop that sleeps, takes what the kernel queues and answers nothing.
 func TestVanishedPeerIsCut(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	eachWay(t, func(t *testing.T, o ws.Options) {
 		var gone time.Time
-		p := servePipes(t, ws.Options{}, nil, func(c *ws.Conn) {
+		p := servePipes(t, o, nil, func(c *ws.Conn) {
 			readAll(c)
 			gone = time.Now()
 		})
@@ -117,26 +127,6 @@ func TestBlockedWriterEnds(t *testing.T) {
 				synctest.Wait()
 			})
 		})
-	}
-}
-
-// The same for frames, on a real connection: the peer reads one byte of more than the kernel can hold.
-func TestBlockedFramesEnd(t *testing.T) {
-	failed, begun := make(chan error, 1), make(chan struct{})
-	_, srv := serve(t, ws.Options{SendBuffer: 4096}, func(c *ws.Conn) {
-		go func() { failed <- c.WriteFrames(ws.AppendFrame(nil, ws.Binary, make([]byte, 64<<20))) }()
-		<-begun
-		c.Close(ws.GoingAway, "")
-		if err := c.WriteFrames(ws.AppendFrame(nil, ws.Binary, nil)); err == nil {
-			t.Error("a frame was sent after the end")
-		}
-	})
-	if _, err := rawPeer(t, srv, "").Read(make([]byte, 1)); err != nil {
-		t.Error(err)
-	}
-	close(begun)
-	if err := <-failed; err == nil {
-		t.Error("a write that nobody took succeeded")
 	}
 }
 

@@ -116,16 +116,19 @@ func TestFrames(t *testing.T) {
 			close(marked)
 		}
 	}
-	_, srv := serve(t, ws.Options{OnPongData: onPong, PingEvery: 20 * time.Millisecond}, func(c *ws.Conn) {
+	_, srv := serve(t, ws.Options{Frames: true, OnPongData: onPong, PingEvery: 20 * time.Millisecond}, func(c *ws.Conn) {
 		var reading sync.WaitGroup
 		reading.Go(func() { readAll(c) })
 		defer reading.Wait()
 		for _, size := range []int{0, 125, 126, 65535, 65536} {
-			if err := c.WriteFrames(ws.AppendFrame(nil, ws.Binary, make([]byte, size))); err != nil {
+			if _, err := c.WriteFrames(ws.AppendFrame(nil, ws.Binary, make([]byte, size))); err != nil {
+				t.Error(err)
+			}
+			if err := c.Flush(); err != nil {
 				t.Error(err)
 			}
 		}
-		_ = c.WriteFrames(ws.AppendPing(nil, []byte("mark")))
+		_, _ = c.WriteFrames(ws.AppendPing(nil, []byte("mark")))
 	})
 	c := testkit.Dial(t, srv.URL)
 	for _, size := range []int{0, 125, 126, 65535, 65536} {

@@ -19,7 +19,6 @@ const (
 // follows waits in the ring, where it can still be dropped.
 type flight struct {
 	maxLag time.Duration
-	resume func() // called when a pong ends a hold; must not block
 
 	mu     sync.Mutex // guards the following fields
 	sent   mark       // up to here sent
@@ -86,10 +85,10 @@ func (f *flight) take(m *message, sound time.Duration) bool {
 	return true
 }
 
-// pong takes the payload of a pong. What does not answer one of our pings says nothing.
-func (f *flight) pong(payload []byte) {
+// pong takes the payload of a pong, and reports whether it ends a hold. What does not answer one of our pings says nothing.
+func (f *flight) pong(payload []byte) (resume bool) {
 	if len(payload) != seqBytes {
-		return
+		return false
 	}
 	seq := binary.BigEndian.Uint64(payload)
 	f.mu.Lock()
@@ -101,12 +100,11 @@ func (f *flight) pong(payload []byte) {
 		f.read = m
 		f.asks = copy(f.asked[:], f.asked[i+1:f.asks])
 		f.measure(time.Since(m.when))
-		if f.held {
-			f.held = false
-			f.resume()
-		}
-		return
+		resume = f.held
+		f.held = false
+		return resume
 	}
+	return false
 }
 
 // measure keeps the shortest round trip and lets it rise slowly, as paths change.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -60,14 +61,14 @@ func wantsUpgrade(w http.ResponseWriter, _ *http.Request) {
 	http.Error(w, "This address speaks WebSocket to a JSMpeg player. For VLC or mpv there is stream.ts.", http.StatusUpgradeRequired)
 }
 
-// serveSocket is one JSMpeg player. Its two goroutines outlive the handler, whose request, answer and deep stack would
-// otherwise be kept as long as the player stays; the socket is released when both have ended, and whoever stops the
+// serveSocket is one JSMpeg player. Its goroutine, which reads, outlives the handler, whose request, answer and deep stack
+// would otherwise be kept as long as the player stays; the socket is released when it has ended, and whoever stops the
 // process waits for that.
 func (s *Service) serveSocket(w http.ResponseWriter, r *http.Request) {
 	p := newPlayer(s.stream, nil, "websocket", r.RemoteAddr)
-	p.flight = &flight{maxLag: s.config.MaxLag, resume: p.notify}
+	p.flight = &flight{maxLag: s.config.MaxLag}
 	conn, err := s.env.Sockets.Accept(w, r, ws.Options{
-		ReadLimit: playerReadLimit, SendBuffer: playerSndbuf, OnPongData: p.flight.pong,
+		Frames: true, ReadLimit: playerReadLimit, SendBuffer: playerSndbuf, OnPongData: p.pong,
 	})
 	if err != nil {
 		s.log.Debug("player not accepted", "addr", r.RemoteAddr, "err", err)
@@ -75,19 +76,13 @@ func (s *Service) serveSocket(w http.ResponseWriter, r *http.Request) {
 	}
 	p.sink = socket{conn}
 	s.stream.join(p)
-	written := make(chan error, 1)
-	go func() {
-		err := service.Protect(p.write)
-		conn.Cut() // ends the reader
-		written <- err
-	}()
 	go func() {
 		defer conn.Release()
 		defer s.stream.leave(p)
 		err := service.Protect(func() error { return s.listen(conn) })
-		p.end()
 		conn.Cut()
-		s.logGone(p, err, <-written)
+		p.end()
+		s.logGone(p, err)
 	}()
 }
 
@@ -101,13 +96,13 @@ func (s *Service) listen(conn *ws.Conn) error {
 	return err
 }
 
-func (s *Service) logGone(p *player, read, write error) {
+func (s *Service) logGone(p *player, why error) {
 	var crash *service.PanicError
-	if errors.As(read, &crash) || errors.As(write, &crash) {
+	if errors.As(why, &crash) || errors.As(p.err, &crash) {
 		s.log.Error("player crashed", "addr", p.addr, "err", crash, "stack", string(crash.Stack))
 		return
 	}
-	s.log.LogAttrs(context.Background(), slog.LevelDebug, "player gone", slog.String("addr", p.addr), slog.Any("err", read))
+	s.log.LogAttrs(context.Background(), slog.LevelDebug, "player gone", slog.String("addr", p.addr), slog.Any("err", why))
 }
 
 // serveTS is the same stream for players that speak plain HTTP, such as VLC and mpv.
@@ -122,58 +117,61 @@ func (s *Service) serveTS(w http.ResponseWriter, r *http.Request) {
 	p := newPlayer(s.stream, to, "http", r.RemoteAddr)
 	s.stream.join(p)
 	defer s.stream.leave(p)
-	defer s.atEnd(r, p.end)()
-	s.logGone(p, r.Context().Err(), service.Protect(p.write))
-}
-
-// atEnd calls f when the peer of an endless request or answer has gone, or the process stops: net/http would wait for
-// the handler. The function that it returns ends the watch and waits for it.
-func (s *Service) atEnd(r *http.Request, f func()) (release func()) {
-	released, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		select {
-		case <-r.Context().Done():
-			f()
-		case <-s.env.Sockets.Stopping():
-			f()
-		case <-released:
-		}
-	}()
-	return func() {
-		close(released)
-		<-ended
+	select {
+	case <-r.Context().Done():
+	case <-s.env.Sockets.Stopping(): // net/http would wait for the handler
+	case <-p.ended:
 	}
+	to.cut()
+	p.end()
+	s.logGone(p, p.err)
 }
 
 // download is the sink of a plain HTTP response.
 type download struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
+	tables  []byte
+	message *message // left to be sent
+
+	mu  sync.Mutex // guards the following field, and is held while deadlines are set
+	end bool
 }
 
-func (d *download) first(tables []byte, m *message) error {
-	if _, err := d.w.Write(tables); err != nil {
-		return err
-	}
-	return d.send(m, false)
+// send leaves everything to flush: net/http has no write that does not wait.
+func (d *download) send(tables []byte, m *message, _ bool) (bool, error) {
+	d.tables, d.message = tables, m
+	return false, nil
 }
 
-func (d *download) send(m *message, _ bool) error {
-	if _, err := d.w.Write(m.ts()); err != nil {
-		return err
-	}
-	return d.flush()
-}
-
-// flush sends what was written within the limit, which is for each message and not for the whole response.
+// flush has the limit for each message, and not for the whole response.
 func (d *download) flush() error {
-	if err := d.control.SetWriteDeadline(time.Now().Add(tsWriteLimit)); err != nil {
+	if err := d.setDeadline(time.Now().Add(tsWriteLimit)); err != nil {
 		return err
 	}
-	err := d.control.Flush()
-	if errors.Is(err, net.ErrClosed) {
-		return nil
+	if _, err := d.w.Write(d.tables); err != nil {
+		return err
 	}
-	return err
+	if m := d.message; m != nil {
+		if _, err := d.w.Write(m.ts()); err != nil {
+			return err
+		}
+	}
+	return d.control.Flush()
+}
+
+func (d *download) setDeadline(at time.Time) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.end {
+		return net.ErrClosed
+	}
+	return d.control.SetWriteDeadline(at)
+}
+
+func (d *download) cut() {
+	_ = d.setDeadline(time.Now())
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.end = true
 }

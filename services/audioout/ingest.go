@@ -71,8 +71,29 @@ func (s *Service) serveIngest(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// atEnd calls f when the peer of an endless request has gone, or the process stops: net/http would wait for the
+// handler. The function that it returns ends the watch and waits for it.
+func (s *Service) atEnd(r *http.Request, f func()) (release func()) {
+	released, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-r.Context().Done():
+			f()
+		case <-s.env.Sockets.Stopping():
+			f()
+		case <-released:
+		}
+	}()
+	return func() {
+		close(released)
+		<-ended
+	}
+}
+
 // receive publishes what r has, as it comes, until its end, or until another publisher takes over.
 func receive(r io.Reader, p *publication) error {
+	defer p.close()
 	buf := make([]byte, ingestRead)
 	for {
 		n, err := r.Read(buf)

@@ -5,18 +5,23 @@ import (
 	"sync/atomic"
 	"time"
 
+	"ghostaux/pkg/service"
 	"ghostaux/pkg/ws"
 )
 
-// sink takes one player's messages. Its send blocks while the peer takes nothing.
+// sink takes one player's messages, one goroutine at a time; cut may be called by any.
 type sink interface {
-	// first sends the tables, which may be empty, and the first message.
-	first(tables []byte, m *message) error
-	// send sends a message; ask wants a sign from the peer when it has read it.
-	send(m *message, ask bool) error
+	// send sends the tables, which are mostly empty, and the message; ask wants a sign from the peer when it has read them.
+	// It never waits for the peer. It returns false when something is left, which flush must send before the next.
+	send(tables []byte, m *message, ask bool) (all bool, err error)
+	// flush blocks until the peer has taken what is left.
+	flush() error
+	// cut ends a flush, and the peer's connection.
+	cut()
 }
 
-// player is one listener: a place in the ring. One that is slow costs nothing but that.
+// player is one listener: a place in the ring. No goroutine belongs to it: whoever has news for it sends what there is, and
+// only for the rest of what the peer does not take at once somebody waits. So one that is slow costs nothing else.
 type player struct {
 	stream *stream
 	sink   sink
@@ -25,11 +30,15 @@ type player struct {
 	kind   string // "websocket", "http"
 	joined time.Time
 
-	wake chan struct{} // holds one token when there may be something to do
-	gone atomic.Bool
+	gone  atomic.Bool
+	ended chan struct{} // closed once nobody sends any more, since end was called or a send has failed
+	err   error         // of that send
 
-	next   uint64 // number of the message to send next; the writer's alone, like tables
-	tables []byte // to send first
+	turn   turn         // whose it is may send; the following fields are his
+	next   uint64       // number of the message to send next
+	tables []byte       // to send first
+	left   bool         // something is left for the sink's flush
+	round  func() error // sendAll, made once
 
 	mu      sync.Mutex    // guards the following fields
 	at      time.Duration // sound up to the last message sent or dropped
@@ -38,37 +47,76 @@ type player struct {
 }
 
 func newPlayer(s *stream, to sink, kind, addr string) *player {
-	return &player{stream: s, sink: to, kind: kind, addr: addr, joined: time.Now(), wake: make(chan struct{}, 1)}
+	p := &player{stream: s, sink: to, kind: kind, addr: addr, joined: time.Now(), ended: make(chan struct{})}
+	p.round = p.sendAll
+	return p
 }
 
-// notify wakes the writer and never waits.
-func (p *player) notify() { offer(p.wake) }
+// serve sends what there is for the player, and does not wait for the peer. Anybody may call it at any time.
+func (p *player) serve() {
+	if p.turn.ask() {
+		p.work()
+	}
+}
 
-// end makes write return, once the send that may be under way has.
+// end ends all sending. It waits for the one who may be at it, and whom a cut of the sink sets free.
 func (p *player) end() {
 	p.gone.Store(true)
-	p.notify()
+	if !p.turn.ask() {
+		<-p.ended
+	}
 }
 
-// write sends messages as they come, until end is called or one cannot be sent.
-func (p *player) write() error {
-	first := true
-	for !p.gone.Load() {
+// work is done by who has the turn, and gives it back, unless nobody is to send any more.
+func (p *player) work() {
+	for {
+		p.turn.begin()
+		if err := service.Protect(p.round); err != nil {
+			p.fail(err)
+			return
+		}
+		if p.left {
+			go p.wait()
+			return
+		}
+		if p.gone.Load() {
+			close(p.ended)
+			return
+		}
+		if p.turn.release() {
+			return
+		}
+	}
+}
+
+// wait goes on with the turn when the peer has taken what is left. It ends at the latest when the sink is cut.
+func (p *player) wait() {
+	p.left = false
+	if err := service.Protect(p.sink.flush); err != nil {
+		p.fail(err)
+		return
+	}
+	p.work()
+}
+
+func (p *player) fail(err error) {
+	p.err = err
+	p.sink.cut()
+	close(p.ended)
+}
+
+// sendAll sends messages until there is none, or one is not taken at once.
+func (p *player) sendAll() error {
+	for !p.gone.Load() && !p.left {
 		m, ask := p.take()
 		if m == nil {
-			<-p.wake
-			continue
+			return nil
 		}
-		var err error
-		if first {
-			err = p.sink.first(p.tables, m)
-			first, p.tables = false, nil
-		} else {
-			err = p.sink.send(m, ask)
-		}
+		all, err := p.sink.send(p.tables, m, ask)
 		if err != nil {
 			return err
 		}
+		p.tables, p.left = nil, !all
 		p.stream.count.sent.Add(float64(m.data - m.body))
 	}
 	return nil
@@ -144,20 +192,25 @@ func (p *player) lag() time.Duration {
 
 // socket is the sink of a WebSocket.
 type socket struct {
-	conn *ws.Conn
+	*ws.Conn
 }
 
-func (s socket) first(tables []byte, m *message) error {
-	if len(tables) == 0 {
-		return s.send(m, true)
+func (s socket) send(tables []byte, m *message, ask bool) (bool, error) {
+	if len(tables) > 0 {
+		return s.WriteFrames(newMessage(m.seq, append(tables, m.ts()...)).frame)
 	}
-	joined := newMessage(m.seq, append(tables, m.ts()...))
-	return s.conn.WriteFrames(joined.frame)
-}
-
-func (s socket) send(m *message, ask bool) error {
 	if ask {
-		return s.conn.WriteFrames(m.frame)
+		return s.WriteFrames(m.frame)
 	}
-	return s.conn.WriteFrames(m.frame[:m.data])
+	return s.WriteFrames(m.frame[:m.data])
+}
+
+func (s socket) flush() error { return s.Flush() }
+func (s socket) cut()         { s.Cut() }
+
+// pong is called at every pong, with its payload.
+func (p *player) pong(payload []byte) {
+	if p.flight.pong(payload) {
+		p.serve()
+	}
 }

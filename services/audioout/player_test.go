@@ -10,11 +10,13 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
 
+	"ghostaux/pkg/service"
 	"ghostaux/pkg/testkit"
 )
 
@@ -305,8 +307,8 @@ func TestPlayerThatOnlyPongsStays(t *testing.T) {
 	p := r.stream.all()[0]
 	r.onAirPaced(t, frameSound/20)
 	testkit.Eventually(t, 10*time.Second, "the player is held", func() bool { return p.flight.hold() && p.lag() > time.Second })
-	p.flight.pong([]byte("unasked"))                         // a heartbeat of the peer's own
-	p.flight.pong(binary.BigEndian.AppendUint64(nil, 1<<40)) // a number never asked
+	p.pong([]byte("unasked"))                         // a heartbeat of the peer's own
+	p.pong(binary.BigEndian.AppendUint64(nil, 1<<40)) // a number never asked
 	if !p.flight.hold() {
 		t.Error("pongs that answer nothing release the player")
 	}
@@ -346,23 +348,85 @@ func TestRingIsBounded(t *testing.T) {
 
 var errTest = errors.New("test")
 
-// deaf is a sink that fails.
-type deaf struct{}
+// fakeSink is a sink whose send does what the test wants.
+type fakeSink struct {
+	sends   func(m *message) (all bool, err error)
+	flushes func() error
+	cuts    atomic.Int32
+}
 
-func (deaf) first([]byte, *message) error { return errTest }
-func (deaf) send(*message, bool) error    { return errTest }
+func (f *fakeSink) send(_ []byte, m *message, _ bool) (bool, error) { return f.sends(m) }
+func (f *fakeSink) flush() error                                    { return f.flushes() }
+func (f *fakeSink) cut()                                            { f.cuts.Add(1) }
 
-func TestWriterEndsWithItsSink(t *testing.T) {
+func newFakePlayer(t testing.TB, sink *fakeSink) *player {
+	t.Helper()
 	s, err := New(testConfig(), testkit.Env(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := newPlayer(s.stream, deaf{}, "test", "")
+	p := newPlayer(s.stream, sink, "test", "")
 	s.stream.join(p)
-	defer s.stream.leave(p)
-	s.stream.open().write(tsStream(1))
-	if err := p.write(); !errors.Is(err, errTest) {
-		t.Errorf("write: %v", err)
+	return p
+}
+
+func TestSendingEndsWithItsSink(t *testing.T) {
+	sink := &fakeSink{}
+	for name, end := range map[string]func(*message) (bool, error){
+		"error": func(*message) (bool, error) { return false, errTest },
+		"panic": func(*message) (bool, error) { panic(errTest) },
+		"later": func(*message) (bool, error) { return false, nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			sink.sends, sink.flushes = end, func() error { return errTest }
+			sink.cuts.Store(0)
+			p := newFakePlayer(t, sink)
+			p.stream.open().write(tsStream(1))
+			<-p.ended
+			p.end()
+			var crash *service.PanicError
+			if !errors.Is(p.err, errTest) && !errors.As(p.err, &crash) {
+				t.Errorf("it ended with %v", p.err)
+			}
+			if sink.cuts.Load() != 1 {
+				t.Error("the peer is not cut")
+			}
+		})
+	}
+}
+
+// However many publish and confirm at a time, each message is sent once and in order, and none is forgotten.
+func TestMessagesAreSentOnceAndInOrder(t *testing.T) {
+	var got []uint64 // by whoever has the turn
+	sink := &fakeSink{flushes: func() error { return nil }}
+	sink.sends = func(m *message) (bool, error) {
+		got = append(got, m.seq)
+		return m.seq%7 != 0, nil
+	}
+	p := newFakePlayer(t, sink)
+	pub := p.stream.open()
+	const n = 500
+	var others sync.WaitGroup
+	for range 3 {
+		others.Go(func() {
+			for range n {
+				p.serve()
+			}
+		})
+	}
+	for range n {
+		pub.write(tsStream(1))
+	}
+	others.Wait()
+	testkit.Eventually(t, 10*time.Second, "all are sent", func() bool { return p.turn.state.Load() == turnFree })
+	p.end()
+	if len(got) != n {
+		t.Errorf("%d messages were sent, want %d", len(got), n)
+	}
+	for i, seq := range got {
+		if seq != uint64(i) {
+			t.Fatalf("message %d is number %d", i, seq)
+		}
 	}
 }
 
@@ -371,13 +435,15 @@ func BenchmarkPublishToHundredPlayers(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	sink := &fakeSink{sends: func(*message) (bool, error) { return true, nil }}
 	for range 100 {
-		s.stream.join(newPlayer(s.stream, deaf{}, "test", ""))
+		s.stream.join(newPlayer(s.stream, sink, "test", ""))
 	}
 	frame := tsStream(1)
 	pub := s.stream.open()
 	b.ReportAllocs()
 	for b.Loop() {
 		pub.write(frame)
+		pub.close()
 	}
 }

@@ -13,7 +13,7 @@ type stream struct {
 	count  *counters
 
 	mu      sync.Mutex // guards the following fields
-	players []*player
+	players []*player  // this slice is never changed, only replaced
 	tables  []byte     // the latest PAT and PMT
 	clock   soundClock // of the publisher
 	current *publication
@@ -40,7 +40,7 @@ func (s *stream) join(p *player) {
 		p.at, p.packets = m.at, m.packets
 	}
 	p.tables = slices.Clone(s.tables)
-	s.players = append(s.players, p)
+	s.players = append(slices.Clip(s.players), p)
 	s.tell()
 }
 
@@ -49,7 +49,7 @@ func (s *stream) leave(p *player) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := slices.Index(s.players, p)
-	s.players = slices.Delete(s.players, i, i+1)
+	s.players = slices.Concat(s.players[:i], s.players[i+1:])
 	s.tell()
 }
 
@@ -65,7 +65,7 @@ func (s *stream) tell() {
 func (s *stream) all() []*player {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.players)
+	return s.players
 }
 
 // len is the number of players.
@@ -73,45 +73,4 @@ func (s *stream) len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.players)
-}
-
-// publication is one publisher's turn: its own packets and clock, so that nothing of the one before is joined to it.
-type publication struct {
-	stream *stream
-	cut    *packetizer
-}
-
-// open begins a publisher's turn and ends that of the one before.
-func (s *stream) open() *publication {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.clock = soundClock{}
-	s.tables = s.tables[:0]
-	s.current = &publication{stream: s, cut: newPacketizer()}
-	return s.current
-}
-
-// write publishes what one read of the publisher returned, and never waits for a player. It returns false when the
-// publisher's turn is over.
-func (p *publication) write(b []byte) bool {
-	s := p.stream
-	skipped := p.cut.skipped
-	r := p.cut.feed(b)
-	now := time.Now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.current != p {
-		return false
-	}
-	s.count.received.Add(float64(len(b)))
-	s.count.garbage.Add(float64(p.cut.skipped - skipped))
-	if len(r.packets) == 0 {
-		return true
-	}
-	s.ring.append(r.packets, s.clock.advance(r, now), now)
-	s.tables = append(append(s.tables[:0], p.cut.pat...), p.cut.pmt...)
-	for _, pl := range s.players {
-		pl.notify()
-	}
-	return true
 }
