@@ -37,6 +37,7 @@ type Options struct {
 type Host struct {
 	opts      Options
 	listeners []*listener
+	blocks    *blocks
 	started   time.Time
 	requests  *prometheus.CounterVec
 	panics    prometheus.Counter
@@ -46,6 +47,7 @@ type Host struct {
 func New(o Options) (*Host, error) {
 	h := &Host{
 		opts:    o,
+		blocks:  newBlocks(),
 		started: time.Now(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "http_requests_total", Help: "Requests answered, by service and class of status.",

@@ -12,7 +12,8 @@ import (
 // netutil.LimitListener, its connections are what pkg/ws needs.
 type limitedListener struct {
 	net.Listener
-	free chan struct{}
+	free   chan struct{}
+	blocks *blocks
 }
 
 // Accept waits for a connection while there is room, and for room while there is none.
@@ -31,21 +32,27 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	l.free <- struct{}{}
-	return &limitedConn{Wire: ws.NewWire(tcp), socket: socket, free: l.free}, nil
+	return &limitedConn{
+		Wire: ws.NewWire(tcp), in: readAhead{conn: tcp, small: socket, blocks: l.blocks}, free: l.free,
+	}, nil
 }
 
 type limitedConn struct {
 	*ws.Wire
-	socket *nbio.Conn
-	free   chan struct{}
-	once   sync.Once
+	in   readAhead
+	free chan struct{}
+	once sync.Once
 }
 
-// Read reads what has come: microphones and pads send hundreds of small messages in a second.
-func (c *limitedConn) Read(p []byte) (int, error) { return c.socket.Read(p) }
+// Read reads what has come.
+func (c *limitedConn) Read(p []byte) (int, error) { return c.in.Read(p) }
 
 // Close closes the connection and makes room.
 func (c *limitedConn) Close() error {
-	c.once.Do(func() { <-c.free })
-	return c.Wire.Close()
+	err := c.Wire.Close()
+	c.once.Do(func() {
+		c.in.close()
+		<-c.free
+	})
+	return err
 }

@@ -92,7 +92,7 @@ func (l *listener) run(ctx context.Context) {
 
 func (l *listener) serve(ln net.Listener) error {
 	defer ln.Close()
-	limited := &limitedListener{Listener: ln, free: make(chan struct{}, maxConnections)}
+	limited := &limitedListener{Listener: ln, free: make(chan struct{}, maxConnections), blocks: l.host.blocks}
 	if l.server.TLSConfig == nil {
 		return l.server.Serve(limited)
 	}
