@@ -15,9 +15,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"ghostaux/pkg/testkit"
 )
@@ -98,17 +100,25 @@ func (u *uploader) mustSend(c chunked, index int64, content []byte) {
 	}
 }
 
-// names are those in the directory; hidden ones too.
+// names are those in the directory; hidden ones too. It waits for the journals of files that have just been published,
+// which go after the answer.
 func (u *uploader) names() []string {
 	u.Helper()
-	list, err := os.ReadDir(u.dir)
-	if err != nil {
-		u.Fatal(err)
-	}
 	var names []string
-	for _, e := range list {
-		names = append(names, e.Name())
-	}
+	testkit.Eventually(u, 10*time.Second, "no journal is alone", func() bool {
+		list, err := os.ReadDir(u.dir)
+		if err != nil {
+			u.Fatal(err)
+		}
+		names = nil
+		for _, e := range list {
+			names = append(names, e.Name())
+		}
+		return !slices.ContainsFunc(names, func(name string) bool {
+			part, ok := strings.CutSuffix(name, ".ranges")
+			return ok && !slices.Contains(names, part)
+		})
+	})
 	return names
 }
 

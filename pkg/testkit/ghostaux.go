@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -28,10 +29,11 @@ type Ghostaux struct {
 
 // Start says how to run the binary.
 type Start struct {
-	Args []string // beside addresses on loopback, any port, for every service
-	Env  []string // beside HOME and PATH; the machine's own environment is not passed on
-	Dir  string   // where the binary is run; "" is a new directory
-	UID  int      // the user that runs it and owns its HOME; 0: the one of the test
+	Under []string // a program and its arguments that runs the binary, and becomes it
+	Args  []string // beside addresses on loopback, any port, for every service
+	Env   []string // beside HOME and PATH; the machine's own environment is not passed on
+	Dir   string   // where the binary is run; "" is a new directory
+	UID   int      // the user that runs it and owns its HOME; 0: the one of the test
 
 	Stdout io.Writer // where what it prints goes; nil: nowhere
 }
@@ -47,7 +49,8 @@ func StartGhostaux(t testing.TB, args ...string) *Ghostaux {
 func StartGhostauxWith(t testing.TB, s Start) *Ghostaux {
 	t.Helper()
 	g := &Ghostaux{Home: ShortDir(t), exited: make(chan struct{}), addrs: map[string]string{}}
-	g.Cmd = exec.Command(Binary(t), append([]string{"--log-format", "json", "--log-level", "debug"}, s.Args...)...)
+	argv := slices.Concat(s.Under, []string{Binary(t), "--log-format", "json", "--log-level", "debug"}, s.Args)
+	g.Cmd = exec.Command(argv[0], argv[1:]...)
 	g.Cmd.Dir, g.Cmd.Stdout = s.Dir, s.Stdout
 	g.Cmd.Env = append([]string{
 		"HOME=" + g.Home, "PATH=" + os.Getenv("PATH"), "GHOSTAUX_AUTH_TOKEN=" + Token,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,7 +21,7 @@ func (s *store) publish(p *part) error {
 	s.mu.Unlock()
 	stopWriters(writers)
 
-	name, err := s.settle(p)
+	err := s.settle(p)
 	if r := asRefusal(err); err != nil && (r.status == 507 || r.status == 400) {
 		s.drop(p, err)
 		return err
@@ -36,7 +37,6 @@ func (s *store) publish(p *part) error {
 	if p.ended {
 		return p.outcome
 	}
-	p.place.name = name
 	s.usage.at = s.usage.at.Add(-usageFor) // to be counted again
 	s.finish(p, nil)
 	s.counters.files.Inc()
@@ -44,35 +44,38 @@ func (s *store) publish(p *part) error {
 }
 
 // settle brings the file to the disk, and then to its name.
-func (s *store) settle(p *part) (name string, err error) {
+func (s *store) settle(p *part) error {
 	if s.config.Sync {
 		if err := s.sync(p.file); err != nil {
-			return "", s.fault(err)
+			return s.fault(err)
 		}
 	}
 	if p.place.folder != "" {
 		if err := s.makeFolders(p.place.folder); err != nil {
-			return "", err
+			return err
 		}
 	}
 	folder, err := s.root.Open(p.place.folderPath())
 	if err != nil {
-		return "", s.fault(err)
+		return s.fault(err)
 	}
 	defer folder.Close()
-	name, err = s.move(p, folder)
-	if err != nil {
-		return "", err
+	if err := s.move(p, folder); err != nil {
+		return err
 	}
 	if s.config.Sync {
 		if err := folder.Sync(); err != nil && !errors.Is(err, unix.EINVAL) {
 			s.log.Warn("directory not synced", "error", err) // the file itself is on the disk
 		}
 	}
-	if err := s.root.Remove(journalName(p.file)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	return nil
+}
+
+// tidy removes the journal of a published upload, once the answer is on its way.
+func (s *store) tidy(p *part) {
+	if err := s.root.Remove(journalName(p.file)); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, os.ErrClosed) {
 		s.log.Warn("journal not removed", "error", err)
 	}
-	return name, nil
 }
 
 func (p place) folderPath() string {
@@ -112,22 +115,48 @@ func (s *store) makeFolders(folder string) error {
 
 // move renames the part into the folder, by the rule for names that are taken. Each try is one step of the kernel, so
 // that of many uploads of one name each gets its own.
-func (s *store) move(p *part, folder *os.File) (string, error) {
+func (s *store) move(p *part, folder *os.File) error {
 	for n := range numbersMax {
 		name := numbered(p.place.name, n)
+		s.announce(p, name)
 		err := rename(s.dir, p.file, renameTo{folder, name, s.config.Conflict == conflictOverwrite})
 		switch {
 		case err == nil:
-			return name, nil
+			return nil
 		case errors.Is(err, unix.EISDIR), s.config.Conflict == conflictOverwrite && errors.Is(err, unix.EEXIST):
-			return "", errIsFolder
+			return errIsFolder
 		case !errors.Is(err, unix.EEXIST):
-			return "", s.fault(err)
+			return s.fault(err)
 		case s.config.Conflict == conflictFail:
-			return "", errExists
+			return errExists
 		}
 	}
-	return "", errExists
+	return errExists
+}
+
+// announce notes the name that the file is about to get. Without the note, for want of space, the file is as good; only
+// a kill before the answer would make a second one of what comes again.
+func (s *store) announce(p *part, name string) {
+	if strings.HasPrefix(p.key, formKey) {
+		return // no part of it can come again
+	}
+	info, err := s.root.Lstat(p.file)
+	if err == nil {
+		err = s.writeLine(p, naming{inode(info), name}.encode())
+	}
+	if err != nil {
+		s.log.Warn("name not noted", "error", err)
+	}
+}
+
+func (s *store) writeLine(p *part, line []byte) error {
+	f, err := s.openPart(journalName(p.file), unix.O_WRONLY|unix.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = f.Write(line)
+	return err
 }
 
 // renameTo is where something goes.

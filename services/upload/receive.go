@@ -23,8 +23,9 @@ func (s *Service) upload(w http.ResponseWriter, r *http.Request) {
 	buf := s.buffers.Get().(*[formBuffer]byte)
 	defer s.buffers.Put(buf)
 	f, err := newForm(b, r.Header.Get("Content-Type"), buf[:])
+	var published *write
 	if err == nil {
-		err = s.receive(st, f, b, r.ContentLength)
+		published, err = s.receive(st, f, b, r.ContentLength)
 	}
 	if errors.Is(err, errFinished) {
 		_, err = io.Copy(io.Discard, b)
@@ -38,6 +39,10 @@ func (s *Service) upload(w http.ResponseWriter, r *http.Request) {
 	}
 	s.counters.chunks.Inc()
 	s.text(w, r, http.StatusOK, uploaded)
+	if published != nil {
+		_ = http.NewResponseController(w).Flush()
+		published.tidy()
+	}
 }
 
 // explain tells a client that said nothing for too long from one that went.
@@ -48,19 +53,20 @@ func explain(err error) error {
 	return err
 }
 
-// receive reads the form into the store. It returns nil when the chunk is safe, whatever became of the file.
-func (s *Service) receive(st *store, f *form, b *body, length int64) error {
+// receive reads the form into the store. Its error is nil when the chunk is safe, whatever became of the file; what it
+// returns beside that has published the file, and is to be tidied after the answer.
+func (s *Service) receive(st *store, f *form, b *body, length int64) (*write, error) {
 	sent, filename, err := readFields(f)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c, err := chunkOf(sent, filename, length)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	w, err := st.begin(c.spec, c.offset, false, b.stop)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if c.length != unknown {
 		w.limit = c.offset + c.length
@@ -80,7 +86,10 @@ func (s *Service) receive(st *store, f *form, b *body, length int64) error {
 	}
 	s.env.Log.Debug("chunk", "name", c.place.name, "offset", c.offset, "bytes", w.at-c.offset, "total", c.total,
 		"published", published, "error", err)
-	return err
+	if !published {
+		w = nil
+	}
+	return w, err
 }
 
 // readFields reads the form up to the content of its file.
@@ -120,9 +129,11 @@ func copyFile(w *write, f *form) error {
 		if err != nil {
 			return err
 		}
-		if err := w.put(piece); err != nil {
+		n := w.aligned(len(piece))
+		if err := w.put(piece[:n]); err != nil {
 			return err
 		}
+		f.back(len(piece) - n)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -30,7 +31,9 @@ func (s *store) recover(now time.Time) error {
 			p.publishing = true
 			if err := s.publish(p); err != nil {
 				s.log.Warn("complete upload not published", "file", name, "error", err)
+				continue
 			}
+			s.tidy(p)
 		}
 	}
 	s.removeOrphans(names, now)
@@ -38,10 +41,11 @@ func (s *store) recover(now time.Time) error {
 	return nil
 }
 
-// takeUp makes a part from its files. Without one of them, or with a journal of another boot, it removes both.
+// takeUp makes a part from its files. It returns none when the file had its name already. Without one of the files, or
+// with a journal of another boot, it removes both.
 func (s *store) takeUp(file string) (*part, error) {
 	p := &part{file: file, writers: make(map[*write]struct{}), done: make(chan struct{})}
-	h, have, touched, err := s.readJournal(journalName(file))
+	j, touched, err := s.readJournal(journalName(file))
 	if errors.Is(err, errJournal) {
 		s.unlink(p)
 		return nil, err
@@ -49,38 +53,59 @@ func (s *store) takeUp(file string) (*part, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.spec = spec{key: h.Key, total: h.Total, need: h.Total, place: place{h.Folder, h.Name}, meta: h.Meta}
-	p.have, p.touched = have, touched
-	info, err := s.root.Lstat(file)
-	whole := err == nil && info.Mode().IsRegular() && (len(have) == 0 || info.Size() >= have[len(have)-1].to)
-	if !whole || h.Boot != s.boot || s.parts[p.key] != nil {
+	p.spec = spec{key: j.Key, total: j.Total, need: j.Total, place: place{j.Folder, j.Name}, meta: j.Meta}
+	p.have, p.touched = j.have, touched
+	if j.Boot == s.boot && s.isNamed(j) {
 		s.unlink(p)
-		s.past.remember(p.key, ending{err: errLost, total: p.total, place: p.place, at: time.Now()})
+		s.remember(p, nil)
+		return nil, nil
+	}
+	info, err := s.root.Lstat(file)
+	whole := err == nil && info.Mode().IsRegular() && (len(p.have) == 0 || info.Size() >= p.have[len(p.have)-1].to)
+	if !whole || j.Boot != s.boot || s.parts[p.key] != nil {
+		s.unlink(p)
+		s.remember(p, errLost)
 		return nil, errLost
 	}
 	s.parts[p.key] = p
 	return p, nil
 }
 
-func (s *store) readJournal(name string) (header, ranges, time.Time, error) {
+// isNamed reports whether the upload's file is there under the name that it was to get.
+func (s *store) isNamed(j journal) bool {
+	if j.named.inode == 0 || !j.have.cover(j.Total) {
+		return false
+	}
+	info, err := s.root.Lstat(place{j.Folder, j.named.name}.path())
+	return err == nil && info.Mode().IsRegular() && info.Size() == j.Total && inode(info) == j.named.inode
+}
+
+func inode(info fs.FileInfo) uint64 {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return st.Ino
+	}
+	return 0
+}
+
+func (s *store) readJournal(name string) (journal, time.Time, error) {
 	f, err := s.openPart(name, unix.O_RDWR|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return header{}, nil, time.Time{}, err
+		return journal{}, time.Time{}, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() || info.Size() > journalMax {
-		return header{}, nil, time.Time{}, errJournal
+		return journal{}, time.Time{}, errJournal
 	}
 	content, err := io.ReadAll(f)
 	if err != nil {
-		return header{}, nil, time.Time{}, err
+		return journal{}, time.Time{}, err
 	}
-	h, have, err := parseJournal(content)
+	j, err := parseJournal(content)
 	if whole := bytes.LastIndexByte(content, '\n') + 1; err == nil && whole < len(content) {
 		err = f.Truncate(int64(whole)) // or the next line would join the one that was cut short
 	}
-	return h, have, info.ModTime(), err
+	return j, info.ModTime(), err
 }
 
 // removeOrphans removes bytes that no journal speaks of: those of a plain form whose process was killed.

@@ -183,17 +183,25 @@ func (g *rig) want(a answer, status int, text string) {
 	}
 }
 
-// files are the names in the directory, those of uploads in progress too.
+// files are the names in the directory, those of uploads in progress too. It waits for the journals of files that have
+// just been published, which go after the answer.
 func (g *rig) files() []string {
 	g.Helper()
-	list, err := os.ReadDir(g.dir)
-	if err != nil {
-		g.Fatal(err)
-	}
-	names := []string{}
-	for _, e := range list {
-		names = append(names, e.Name())
-	}
+	var names []string
+	testkit.Eventually(g, waitLimit, "no journal is alone", func() bool {
+		list, err := os.ReadDir(g.dir)
+		if err != nil {
+			g.Fatal(err)
+		}
+		names = []string{}
+		for _, e := range list {
+			names = append(names, e.Name())
+		}
+		return !slices.ContainsFunc(names, func(name string) bool {
+			rest, ok := strings.CutSuffix(name, journalSuffix)
+			return ok && !slices.Contains(names, rest+partSuffix)
+		})
+	})
 	return names
 }
 

@@ -7,13 +7,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
 )
@@ -47,7 +45,11 @@ func send(s *store, sp spec, content []byte, at span, torn error) (bool, error) 
 		_, _ = w.end(err)
 		return false, err
 	}
-	return w.end(torn)
+	published, err := w.end(torn)
+	if published {
+		w.tidy()
+	}
+	return published, err
 }
 
 // TestRandomPlans: any order, repeats, overlaps, gaps, tears and restarts give the exact file or none.
@@ -130,119 +132,6 @@ func TestParallelPlans(t *testing.T) {
 		if err != nil || !bytes.Equal(got, content) {
 			t.Fatalf("seed %d: %v, equal %v", seed, err, bytes.Equal(got, content))
 		}
-	}
-}
-
-func TestRestartContinues(t *testing.T) {
-	dir := t.TempDir()
-	content := randomBytes(1, 100_000)
-	sp := testSpec("u", len(content))
-	sp.place.folder = "a/b"
-	s := openTest(t, dir, nil)
-	if _, err := send(s, sp, content, span{0, 60_000}, nil); err != nil {
-		t.Fatal(err)
-	}
-	s.close()
-	journal := find(t, dir, journalSuffix)
-	f, _ := os.OpenFile(journal, os.O_WRONLY|os.O_APPEND, 0)
-	_, _ = f.WriteString("60000 1000") // cut short by a kill: must not count
-	_ = f.Close()
-	s = openTest(t, dir, nil)
-	if p := s.parts[sp.key]; p == nil || !cmp.Equal(p.have, ranges{{0, 60_000}}, cmp.AllowUnexported(span{})) {
-		t.Fatalf("taken up: %+v", p)
-	}
-	// the next line of the journal must not join the one that was cut
-	if ok, err := send(s, sp, content, span{60_000, 80_000}, nil); ok || err != nil {
-		t.Fatal(ok, err)
-	}
-	s.close()
-	s = openTest(t, dir, nil)
-	if ok, err := send(s, sp, content, span{80_000, 100_000}, nil); !ok || err != nil {
-		t.Fatal(ok, err)
-	}
-	got, err := os.ReadFile(filepath.Join(dir, "a/b/u.bin"))
-	if err != nil || !bytes.Equal(got, content) {
-		t.Fatal(err)
-	}
-}
-
-func find(t *testing.T, dir, suffix string) string {
-	t.Helper()
-	list, _ := os.ReadDir(dir)
-	for _, e := range list {
-		if strings.HasSuffix(e.Name(), suffix) {
-			return filepath.Join(dir, e.Name())
-		}
-	}
-	t.Fatalf("nothing ends in %s", suffix)
-	return ""
-}
-
-func TestKilledBeforeTheName(t *testing.T) {
-	dir := t.TempDir()
-	s := openTest(t, dir, nil)
-	sp := testSpec("u", 10)
-	if _, err := send(s, sp, make([]byte, 10), span{0, 9}, nil); err != nil {
-		t.Fatal(err)
-	}
-	s.close()
-	f, _ := os.OpenFile(find(t, dir, journalSuffix), os.O_WRONLY|os.O_APPEND, 0)
-	_, _ = f.WriteString("9 10\n")
-	_ = f.Close()
-	if err := os.Truncate(find(t, dir, partSuffix), 10); err != nil {
-		t.Fatal(err)
-	}
-	s = openTest(t, dir, nil)
-	if list, _ := os.ReadDir(dir); len(list) != 1 || list[0].Name() != "u.bin" {
-		t.Fatalf("%v", list)
-	}
-	if _, err := send(s, sp, make([]byte, 10), span{9, 10}, nil); !errors.Is(err, errFinished) {
-		t.Fatal(err)
-	}
-}
-
-// TestJournalsThatAreNotBelieved: of another boot, of a file that is too short or not a file, and what is none.
-func TestJournalsThatAreNotBelieved(t *testing.T) {
-	for name, damage := range map[string]func(t *testing.T, dir string){
-		"boot": func(t *testing.T, dir string) {
-			b, _ := os.ReadFile(find(t, dir, journalSuffix))
-			b = bytes.Replace(b, []byte(`"boot":"`), []byte(`"boot":"x`), 1)
-			_ = os.WriteFile(find(t, dir, journalSuffix), b, 0o600)
-		},
-		"short": func(t *testing.T, dir string) { _ = os.Truncate(find(t, dir, partSuffix), 3) },
-		"symlink": func(t *testing.T, dir string) {
-			p := find(t, dir, partSuffix)
-			_ = os.Remove(p)
-			_ = os.Symlink("/etc/passwd", p)
-		},
-		"absent":  func(t *testing.T, dir string) { _ = os.Remove(find(t, dir, partSuffix)) },
-		"garbage": func(t *testing.T, dir string) { _ = os.WriteFile(find(t, dir, journalSuffix), []byte("x\n"), 0o600) },
-		"empty":   func(t *testing.T, dir string) { _ = os.Truncate(find(t, dir, journalSuffix), 0) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			s := openTest(t, dir, nil)
-			sp := testSpec("u", 10)
-			if _, err := send(s, sp, []byte("0123456789"), span{0, 5}, nil); err != nil {
-				t.Fatal(err)
-			}
-			s.close()
-			damage(t, dir)
-			s = openTest(t, dir, nil)
-			if list, _ := os.ReadDir(dir); len(list) != 0 {
-				t.Fatalf("left: %v", list)
-			}
-			known := name != "garbage" && name != "empty"
-			if _, err := send(s, sp, []byte("0123456789"), span{5, 10}, nil); errors.Is(err, errLost) != known {
-				t.Fatalf("the rest of a lost file: %v", err)
-			}
-			if !known {
-				return
-			}
-			if ok, err := send(s, sp, []byte("0123456789"), span{0, 10}, nil); !ok || err != nil {
-				t.Fatalf("from the start: %v", err)
-			}
-		})
 	}
 }
 
@@ -369,27 +258,4 @@ func TestModesFollowTheUmask(t *testing.T) {
 	if err != nil || info.Mode().Perm() != os.FileMode(0o777&^mask) {
 		t.Errorf("folder: %v %v", info.Mode(), err)
 	}
-}
-
-// FuzzJournal: any bytes are a journal of a possible upload, or none.
-func FuzzJournal(f *testing.F) {
-	h := header{Key: "dz:u", Total: 100, Name: "a", Folder: "b", Boot: "x"}
-	line, _ := h.encode()
-	f.Add(append(line, "0 5\n10 100\n"...))
-	f.Add([]byte("{}\n"))
-	f.Fuzz(func(t *testing.T, content []byte) {
-		h, have, err := parseJournal(content)
-		if err != nil {
-			return
-		}
-		holdElement(t, h.Name)
-		for _, s := range have {
-			if s.from < 0 || s.to > h.Total || s.from >= s.to {
-				t.Fatalf("%v of %d", have, h.Total)
-			}
-		}
-		if !slices.IsSortedFunc(have, func(a, b span) int { return int(a.from - b.from) }) {
-			t.Fatalf("%v", have)
-		}
-	})
 }

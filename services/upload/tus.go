@@ -106,15 +106,25 @@ func (s *Service) tusCreate(w http.ResponseWriter, r *http.Request, st *store) e
 		location = "files/" + id
 	}
 	w.Header().Set("Location", location)
-	offset := int64(0)
+	var published *write
 	if sp.total == 0 || r.Header.Get("Content-Type") == tusBody {
-		if offset, err = s.tusWrite(w, r, tusWrite{st, p, 0}); err != nil {
+		offset := int64(0)
+		if offset, published, err = s.tusWrite(w, r, tusWrite{st, p, 0}); err != nil {
 			return err
 		}
 		w.Header().Set("Upload-Offset", strconv.FormatInt(offset, 10))
 	}
-	w.WriteHeader(http.StatusCreated)
+	tusAnswer(w, http.StatusCreated, published)
 	return nil
+}
+
+// tusAnswer answers, and then tidies after what was published.
+func tusAnswer(w http.ResponseWriter, status int, published *write) {
+	w.WriteHeader(status)
+	if published != nil {
+		_ = http.NewResponseController(w).Flush()
+		published.tidy()
+	}
 }
 
 // tusSpec reads what a client says of a new upload.
@@ -172,6 +182,7 @@ func (s *Service) tusPatch(w http.ResponseWriter, r *http.Request, c tusCall) er
 	if err != nil || offset < 0 {
 		return errTusOffset
 	}
+	var published *write
 	p, end, err := c.store.lookup(tusKey + c.id)
 	switch {
 	case err != nil:
@@ -179,12 +190,12 @@ func (s *Service) tusPatch(w http.ResponseWriter, r *http.Request, c tusCall) er
 	case p == nil && offset != end.total:
 		return errTusBehind
 	case p != nil:
-		if offset, err = s.tusWrite(w, r, tusWrite{c.store, p, offset}); err != nil {
+		if offset, published, err = s.tusWrite(w, r, tusWrite{c.store, p, offset}); err != nil {
 			return err
 		}
 	}
 	w.Header().Set("Upload-Offset", strconv.FormatInt(offset, 10))
-	w.WriteHeader(http.StatusNoContent)
+	tusAnswer(w, http.StatusNoContent, published)
 	return nil
 }
 
@@ -194,46 +205,49 @@ type tusWrite struct {
 	offset int64
 }
 
-// tusWrite writes a request's body and returns the new offset.
-func (s *Service) tusWrite(w http.ResponseWriter, r *http.Request, t tusWrite) (int64, error) {
+// tusWrite writes a request's body and returns the new offset, and who has published the file, if that is so.
+func (s *Service) tusWrite(w http.ResponseWriter, r *http.Request, t tusWrite) (int64, *write, error) {
 	if t.offset > t.part.total {
-		return 0, errTusBehind
+		return 0, nil, errTusBehind
 	}
 	b := newBody(w, r, s.limiter)
 	defer b.close()
 	r.Body = b // reply looks at it
 	to, err := t.store.begin(t.part.spec, t.offset, true, b.stop)
 	if errors.Is(err, errFinished) && t.offset == t.part.total {
-		return t.offset, nil
+		return t.offset, nil, nil
 	}
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	if t.store.prefix(t.part) != t.offset {
 		_, _ = to.end(nil)
-		return 0, errTusBehind
+		return 0, nil, errTusBehind
 	}
 	buf := s.buffers.Get().(*[formBuffer]byte)
 	defer s.buffers.Put(buf)
-	_, err = to.end(copyBody(to, b, buf[:]))
+	published, err := to.end(copyBody(to, b, buf[:]))
 	if b.wasStopped() {
 		w.Header().Set("Connection", "close")
 	}
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	s.counters.chunks.Inc()
-	return to.at, nil
+	if !published {
+		return to.at, nil, nil
+	}
+	return to.at, to, nil
 }
 
-// copyBody writes from src in pieces as large as the buffer. What a torn request has brought is written too.
+// copyBody writes from src in large pieces. What a torn request has brought is written too.
 func copyBody(to *write, src io.Reader, buf []byte) error {
 	for {
-		n := 0
+		n, size := 0, to.aligned(writeSize)
 		var err error
-		for n < len(buf) && err == nil {
+		for n < size && err == nil {
 			var more int
-			more, err = src.Read(buf[n:])
+			more, err = src.Read(buf[n:size])
 			n += more
 		}
 		if n > 0 {

@@ -9,9 +9,10 @@ import (
 	"strings"
 )
 
-// Limits of a form. The buffer is what a peer costs while it sends; what is written to the file is written from it.
+// Limits of a form. The buffer is what a peer costs while it sends; what is written to the file is written from it: a
+// whole write, and room for what may be the beginning of a boundary.
 const (
-	formBuffer   = 64 << 10
+	formBuffer   = writeSize + 4<<10
 	headerMax    = 8 << 10 // of one part
 	valueMax     = 4 << 10 // of one field
 	fieldsMax    = 64      // parts of a form
@@ -256,7 +257,7 @@ func (f *form) boundary() (bool, error) {
 
 // fill reads once, and reports whether that brought anything: not when the buffer is full or the body has ended.
 func (f *form) fill() bool {
-	if f.r > 0 && f.w-f.r < len(f.buf)/2 {
+	if f.r >= len(f.buf)/4 || f.r > 2 && f.w == f.r { // seldom enough for pieces of any size
 		keep := min(f.r, 2) // empty looks two bytes back
 		f.w = copy(f.buf, f.buf[f.r-keep:f.w])
 		f.r = keep
@@ -276,6 +277,11 @@ func (f *form) torn() error {
 		return errTorn
 	}
 	return fmt.Errorf("%w: %w", errTorn, f.err)
+}
+
+// back gives the last n bytes of the piece that read has just returned back; the next read begins with them.
+func (f *form) back(n int) {
+	f.r -= n
 }
 
 // value reads the content of a field.
