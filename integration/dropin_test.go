@@ -24,7 +24,7 @@ type image struct {
 	dir, home, pem string
 }
 
-func newImage(t *testing.T) image {
+func newImage(t testing.TB) image {
 	t.Helper()
 	m := image{dir: testkit.ShortDir(t), home: testkit.ShortDir(t)}
 	for _, dir := range []string{".vnc", "Uploads", "PDF"} {
@@ -77,7 +77,7 @@ func (m image) start(t *testing.T, command string) *exec.Cmd {
 }
 
 // freePorts finds n ports that nobody listens on, below those that the kernel gives to clients, so that none is taken meanwhile.
-func freePorts(t *testing.T, n int) []string {
+func freePorts(t testing.TB, n int) []string {
 	t.Helper()
 	var ports []string
 	for len(ports) < n {

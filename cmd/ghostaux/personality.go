@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"ghostaux/pkg/auth"
@@ -75,43 +76,74 @@ func as(argv0 string) (personality, bool) {
 	return p, ok
 }
 
+// argument is one of an old command line.
+type argument struct {
+	flag  string // without dashes; "" for one by position
+	value string
+	given bool // there is a value
+}
+
+// next takes an argument, and its value, off an old command line. A flag that nobody knows takes a value with it that follows, except
+// where arguments go by position.
+func (p personality) next(old []string) (a argument, rest []string) {
+	text, rest := old[0], old[1:]
+	name := strings.TrimLeft(text, "-")
+	switch name {
+	case text:
+		return argument{value: text, given: true}, rest
+	case "":
+		return argument{flag: text}, rest
+	}
+	if a.flag, a.value, a.given = strings.Cut(name, "="); a.given || len(rest) == 0 {
+		return a, rest
+	}
+	takes := len(p.place) == 0 && !strings.HasPrefix(rest[0], "-")
+	switch {
+	case a.flag == "ssl" || a.flag == "debug":
+		_, err := strconv.ParseBool(rest[0])
+		takes = err == nil
+	case p.flags[a.flag] != nil:
+		takes = true
+	}
+	if takes {
+		a.value, a.given, rest = rest[0], true, rest[1:]
+	}
+	return a, rest
+}
+
+// on is what a switch says: "--debug", "--debug true", "--debug=1".
+func (a argument) on() bool {
+	set, err := strconv.ParseBool(a.value)
+	return !a.given || err != nil || set
+}
+
 // translate turns the old arguments into ghostaux's own. What the old program would not have known is left out, with a warning:
 // a start script must not fail over it.
 func (p personality) translate(old []string) (args, warnings []string) {
 	args = append([]string{"--only=" + p.service, "--addr=off"}, p.defaults...)
-	placed := 0
-	tls := len(p.place) > 0 // the positional one is given a certificate and has no --ssl
-	for i := 0; i < len(old); i++ {
-		name, value, joined := strings.Cut(strings.TrimLeft(old[i], "-"), "=")
-		switch {
-		case !strings.HasPrefix(old[i], "-"):
-			if placed >= len(p.place) {
-				warnings = append(warnings, fmt.Sprintf("argument %d is not known", i+1))
-				continue
+	place := p.place
+	tls := len(place) > 0 // the positional one is given a certificate and has no --ssl
+	for len(old) > 0 {
+		var a argument
+		a, old = p.next(old)
+		switch convert := p.flags[a.flag]; {
+		case a.flag == "" && len(place) > 0:
+			args = append(args, place[0](a.value)...)
+			place = place[1:]
+		case a.flag == "":
+			warnings = append(warnings, "an argument without a flag is not known") // it may be a secret, and is not told
+		case a.flag == "ssl":
+			tls = a.on()
+		case a.flag == "debug":
+			if a.on() {
+				args = append(args, "--log-level=debug")
 			}
-			args = append(args, p.place[placed](old[i])...)
-			placed++
-		case name == "ssl":
-			tls = true
-		case name == "debug":
-			args = append(args, "--log-level=debug")
-			if !joined && i+1 < len(old) && isBool(old[i+1]) {
-				i++ // "--debug true"
-			}
-		case p.flags[name] != nil:
-			if !joined {
-				if i++; i == len(old) {
-					warnings = append(warnings, fmt.Sprintf("--%s has no value", name))
-					continue
-				}
-				value = old[i]
-			}
-			args = append(args, p.flags[name](value)...)
+		case convert == nil:
+			warnings = append(warnings, fmt.Sprintf("--%s is not known", strings.TrimLeft(a.flag, "-")))
+		case !a.given:
+			warnings = append(warnings, fmt.Sprintf("--%s has no value", a.flag))
 		default:
-			warnings = append(warnings, fmt.Sprintf("--%s is not known", name))
-			if !joined && i+1 < len(old) && !strings.HasPrefix(old[i+1], "-") {
-				i++
-			}
+			args = append(args, convert(a.value)...)
 		}
 	}
 	if !tls {
@@ -141,5 +173,3 @@ func (p personality) arguments(old []string) (args, warnings []string) {
 	}
 	return args, warnings
 }
-
-func isBool(s string) bool { return s == "true" || s == "false" || s == "True" || s == "False" }
