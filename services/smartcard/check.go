@@ -1,7 +1,6 @@
 package smartcard
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -160,37 +159,23 @@ func splitDevice(device string) (host string, port int, ok bool) {
 	return host, int(n), err == nil && host != ""
 }
 
-// vpcdListens reports whether something listens at VpcdAddr. It looks into the kernel's tables: a connection would be a card
-// to vpcd. What is on another machine it takes for granted.
+// vpcdListens reports whether something listens at VpcdAddr. What is on another machine, or what the kernel does not tell,
+// it takes for granted.
 func (s *Service) vpcdListens() bool {
 	host, port, err := net.SplitHostPort(s.config.VpcdAddr)
 	if err != nil {
 		return false
 	}
-	if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
-		return true
+	ips := []string{host}
+	if host == "localhost" {
+		ips = []string{"127.0.0.1", "::1"}
 	}
-	n, _ := strconv.Atoi(port)
-	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		if listensIn(filepath.Join(s.root, table), n) {
+	for _, ip := range ips {
+		addr, err := netip.ParseAddrPort(net.JoinHostPort(ip, port))
+		if err != nil || !addr.Addr().IsLoopback() {
 			return true
 		}
-	}
-	return false
-}
-
-// listensIn reports whether a table of the kernel (proc(5), /proc/net/tcp) has a listening socket, state 0A, on the port.
-func listensIn(table string, port int) bool {
-	file, err := os.Open(table)
-	if err != nil {
-		return false
-	}
-	defer file.Close()
-	want := fmt.Sprintf(":%04X", port)
-	lines := bufio.NewScanner(file)
-	for lines.Scan() {
-		fields := strings.Fields(lines.Text())
-		if len(fields) > 3 && fields[3] == "0A" && strings.HasSuffix(fields[1], want) {
+		if there, err := listens(addr); there || err != nil {
 			return true
 		}
 	}

@@ -237,7 +237,9 @@ func TestCheck(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	svc, err := New(Config{Relay: "/nowhere/smartcard", VpcdAddr: "127.0.0.1:35963", Poll: time.Second, Timeout: time.Minute}, testkit.Env(t))
+	vpcd := testkit.VpcdAddr(t)
+	_, port, _ := net.SplitHostPort(vpcd)
+	svc, err := New(Config{Relay: "/nowhere/smartcard", VpcdAddr: vpcd, Poll: time.Second, Timeout: time.Minute}, testkit.Env(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -263,8 +265,12 @@ func TestCheck(t *testing.T) {
 	write("usr/sbin/pcscd", "")
 	write("usr/lib/pcsc/drivers/serial/libifdvpcd.so", "")
 	write("etc/reader.conf.d/libccidtwin", "DEVICENAME /dev/ttyS0\nLIBPATH /usr/lib/other.so\n")
-	write("etc/reader.conf.d/vpcd", "FRIENDLYNAME \"Virtual PCD\"\nDEVICENAME   /dev/null:0x8C7B\nLIBPATH libifdvpcd.so\n")
-	write("proc/net/tcp", "  sl  local_address rem_address   st\n   0: 00000000:8C7B 00000000:0000 0A\n")
+	write("etc/reader.conf.d/vpcd", "FRIENDLYNAME \"Virtual PCD\"\nDEVICENAME   /dev/null:"+port+"\nLIBPATH libifdvpcd.so\n")
+	listener, err := net.Listen("tcp4", ":"+port) // as vpcd does
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
 	for _, what := range []string{"pcscd", "vpcd driver", "vpcd configuration", "vpcd"} {
 		if f := find(what); !f.OK {
 			t.Errorf("on a good machine: %+v", f)
