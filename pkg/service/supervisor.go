@@ -13,7 +13,8 @@ import (
 )
 
 // Retry delays: doubling from firstDelay. A broken device is tried ever more rarely; a missing one is looked for
-// often enough that it is found within two seconds of appearing, which costs one failed connect or open.
+// often enough that it is found within two seconds of appearing, which costs one failed connect or open. All missing
+// ones are looked for at the same time, so that they wake the machine once.
 const (
 	firstDelay     = 500 * time.Millisecond
 	maxDelay       = 30 * time.Second
@@ -26,6 +27,7 @@ type Supervisor struct {
 	log     *slog.Logger
 	retries *prometheus.CounterVec
 	states  *prometheus.GaugeVec
+	started time.Time
 
 	mu      sync.Mutex // guards the following fields
 	entries []*entry
@@ -49,6 +51,7 @@ func NewSupervisor(log *slog.Logger, reg prometheus.Registerer, services []Servi
 		states: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "service_state", Help: "1 for the state that each service is in.",
 		}, []string{"service", "state"}),
+		started: time.Now(),
 		changed: make(chan struct{}),
 	}
 	reg.MustRegister(s.retries, s.states)
@@ -104,8 +107,12 @@ func (s *Supervisor) supervise(ctx context.Context, e *entry) {
 			delay = 0
 		}
 		delay = nextDelay(delay, err)
-		s.degraded(e, err, delay)
-		if !sleep(ctx, delay, retryOf(err)) {
+		wait := spread(delay)
+		if absent(err) {
+			wait = delay - time.Since(s.started)%delay
+		}
+		s.degraded(e, err, wait)
+		if !sleep(ctx, wait, retryOf(err)) {
 			s.stopped(e, nil)
 			return
 		}
@@ -113,15 +120,21 @@ func (s *Supervisor) supervise(ctx context.Context, e *entry) {
 	}
 }
 
-// nextDelay doubles the last delay, up to the limit for this error, and spreads it by a fifth so that services which
-// failed together do not come back together.
+// nextDelay doubles the last delay, up to the limit for this error.
 func nextDelay(last time.Duration, err error) time.Duration {
 	limit := maxDelay
-	if fault, ok := errors.AsType[*Fault](err); ok && fault.Kind == Absent {
+	if absent(err) {
 		limit = maxDelayAbsent
 	}
-	next := min(max(last*2, firstDelay), limit)
-	return next - rand.N(next/5)
+	return min(max(last*2, firstDelay), limit)
+}
+
+// spread shortens a delay by up to a fifth, so that services which failed together do not come back together.
+func spread(d time.Duration) time.Duration { return d - rand.N(d/5) }
+
+func absent(err error) bool {
+	fault, ok := errors.AsType[*Fault](err)
+	return ok && fault.Kind == Absent
 }
 
 func retryOf(err error) <-chan struct{} {

@@ -27,16 +27,13 @@ type sender struct {
 	last  time.Time // of the last datagram
 	timer *time.Timer
 
-	packet []byte // a CHUNK
+	packet []byte // a CHUNK; made for the first document
 	start  [startLength]byte
 	end    [endLength]byte
 }
 
 func newSender(s *Service, r *relay.Client) *sender {
-	return &sender{
-		Service: s, relay: r, chunk: s.config.Chunk, timer: time.NewTimer(0),
-		packet: make([]byte, chunkHeader+s.config.Chunk),
-	}
+	return &sender{Service: s, relay: r, chunk: s.config.Chunk, timer: time.NewTimer(0)}
 }
 
 // run sends until ctx ends. The document that it was at then stays the first of the queue.
@@ -147,6 +144,9 @@ func (s *sender) try(ctx context.Context, d *document) error {
 
 func (s *sender) sendChunks(ctx context.Context, d *document, f *os.File) error {
 	blank := s.misleading(d)
+	if s.packet == nil {
+		s.packet = make([]byte, chunkHeader+s.config.Chunk)
+	}
 	for at := int64(0); at < d.stamp.size; {
 		n := int(min(int64(s.chunk), d.stamp.size-at))
 		data := s.packet[chunkHeader : chunkHeader+n]

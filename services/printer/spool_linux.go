@@ -44,24 +44,24 @@ type event struct {
 
 // openSpool begins to watch. What happens from then on is found in read.
 func openSpool(path string) (*spool, error) {
+	var before unix.Stat_t
+	if err := unix.Stat(path, &before); err != nil { // which is all that looking for a missing one costs
+		return nil, fmt.Errorf("watch %s: %w", path, err)
+	}
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return nil, fmt.Errorf("watch %s: inotify: %w", path, err)
 	}
-	s := &spool{path: path, notify: os.NewFile(uintptr(fd), "inotify"), buf: make([]byte, 64<<10)}
+	s := &spool{path: path, notify: os.NewFile(uintptr(fd), "inotify"), dev: uint64(before.Dev), ino: before.Ino}
 	if err := s.add(fd); err != nil {
 		_ = s.close()
 		return nil, fmt.Errorf("watch %s: %w", path, err)
 	}
+	s.buf = make([]byte, 64<<10)
 	return s, nil
 }
 
 func (s *spool) add(fd int) error {
-	var before unix.Stat_t
-	if err := unix.Stat(s.path, &before); err != nil {
-		return err
-	}
-	s.dev, s.ino = uint64(before.Dev), before.Ino
 	if _, err := unix.InotifyAddWatch(fd, s.path, watched); err != nil {
 		return err
 	}
