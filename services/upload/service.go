@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	watchEvery = time.Second // how soon a directory that was replaced or locked is noticed
+	watchEvery = 2 * time.Second // how soon a directory that was replaced or locked is noticed
 	sweepEvery = time.Minute
 	readyWait  = time.Second // that a request waits for the directory to be tried again
 )
@@ -125,7 +125,7 @@ func (s *Service) watch(ctx context.Context, st *store) error {
 			return err
 		}
 		now := s.counters.written.Load()
-		s.speed.Store((now - before) * int64(time.Second/watchEvery))
+		s.speed.Store((now - before) * int64(time.Second) / int64(watchEvery))
 		before = now
 		if time.Since(swept) >= min(sweepEvery, max(s.config.PartTTL/4, watchEvery)) {
 			st.sweep(time.Now())
