@@ -18,7 +18,7 @@ import (
 const (
 	firstDelay     = 500 * time.Millisecond
 	maxDelay       = 30 * time.Second
-	maxDelayAbsent = 1500 * time.Millisecond
+	maxDelayAbsent = 1900 * time.Millisecond
 	healthyAfter   = time.Minute // ready for so long, the next failure starts at firstDelay again
 )
 

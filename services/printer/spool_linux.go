@@ -21,7 +21,7 @@ const (
 
 	// tick is how often the path is compared with what is watched: a link that points elsewhere makes no event, and a
 	// directory that was removed makes none while a file of it is open.
-	tick = time.Second
+	tick = 2 * time.Second
 )
 
 var errLost = errors.New("the directory was removed, moved or replaced")
