@@ -110,9 +110,9 @@ func TestPrinterWithCups(t *testing.T) {
 	if starts, _, strange, _ := p.Counts(); starts != 2 || strange != 0 {
 		t.Errorf("%d STARTs, %d strange packets", starts, strange)
 	}
-	if n := strings.Count(d.aux.Log(), `"document sent"`); n != 2 {
-		t.Errorf("%d log lines for two documents", n)
-	}
+	testkit.Eventually(t, 10*time.Second, "each has its log line, which comes after its END", func() bool {
+		return strings.Count(d.aux.Log(), `"document sent"`) == 2
+	})
 }
 
 // Documents of all sizes arrive whole through a reader that takes its time, at no cost in memory or processor time.
