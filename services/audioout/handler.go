@@ -19,7 +19,7 @@ import (
 const (
 	playerReadLimit = 1 << 10   // bytes; a player has nothing to say
 	playerSndbuf    = 256 << 10 // bytes of SO_SNDBUF: more than flightBytes with the kernel's own overhead, so that a write to a player who is not held does not block
-	tsSndbuf        = 16 << 10  // the same for /stream.ts, which nothing else bounds
+	tsSndbuf        = 8 << 10   // the same for /stream.ts, which nothing else bounds
 	tsWriteLimit    = 10 * time.Second
 )
 

@@ -7,14 +7,17 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
+	"golang.org/x/sys/unix"
 
 	"ghostaux/pkg/service"
 	"ghostaux/pkg/testkit"
@@ -109,6 +112,49 @@ func TestStalledPlayerHearsLittleOfThePast(t *testing.T) {
 				t.Error("nothing is counted as dropped")
 			}
 		})
+	}
+}
+
+// TestStalledStreamHearsLittleOfThePast: the same of stream.ts, as far as it is ours: what lies in the player's own kernel
+// nobody can take back, so that this player has little room there.
+func TestStalledStreamHearsLittleOfThePast(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, testConfig())
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.players.URL+"/stream.ts", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", testkit.Authorization(testkit.Token))
+	client := testkit.Client(t)
+	small := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
+		return raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 4096) })
+	}}
+	client.Transport.(*http.Transport).DialContext = small.DialContext
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	r.waitPlayers(t, 1)
+	r.onAirPaced(t, frameSound/20)
+	time.Sleep(3 * time.Second) // the stall is what is tested
+	live := r.newestSound(t)
+	var stale time.Duration
+	for packet := make([]byte, packetSize); ; {
+		if _, err := io.ReadFull(resp.Body, packet); err != nil {
+			t.Fatal(err)
+		}
+		at := stampOf(t, packet)
+		if at-time.Second >= live {
+			break
+		}
+		if at > 0 {
+			stale += frameSound
+		}
+	}
+	t.Logf("%v of sound went by, %v of it is heard", live.Round(time.Millisecond), stale.Round(time.Millisecond))
+	if stale > time.Second {
+		t.Errorf("%v of stale sound, want at most 1 s", stale)
 	}
 }
 
