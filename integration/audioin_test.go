@@ -391,18 +391,22 @@ func TestAudioInSilenceAfterClose(t *testing.T) {
 	}
 }
 
-// TestAudioInLargeMessage: 64 KiB at once, as the largest ScriptProcessor sends.
+// TestAudioInLargeMessage: 64 KiB at once, 341 ms, as the largest ScriptProcessor sends. A busy machine loses a part of a sound
+// that comes but once; then it is said again.
 func TestAudioInLargeMessage(t *testing.T) {
 	p := testkit.StartPulse(t)
-	g := startAudioIn(t, p)
+	g := startAudioIn(t, p, "--audioin-latency", "100ms")
 	rec := p.Record(t, "ghostaux_mic", microphoneRate)
-	start := rec.Len()
-	conn := testkit.Dial(t, g.URL(t, "audioin", "/?sample_rate=48000"))
-	if err := conn.Write(t.Context(), websocket.MessageBinary, testkit.Sine(1000, 0.5, 48000, 0, 16384)); err != nil {
-		t.Fatal(err)
-	}
-	_ = rec.Next(t, time.Second)
-	if d := soundTime(rec.From(start), microphoneRate); d < 250*time.Millisecond || d > 350*time.Millisecond {
-		t.Errorf("%v of sound, want the newest 300 ms", d)
-	}
+	testkit.Eventually(t, 30*time.Second, "the newest 300 ms are heard, and no more", func() bool {
+		start := rec.Len()
+		conn := testkit.Dial(t, g.URL(t, "audioin", "/?sample_rate=48000"))
+		defer conn.CloseNow()
+		if err := conn.Write(t.Context(), websocket.MessageBinary, testkit.Sine(1000, 0.5, 48000, 0, 16384)); err != nil {
+			t.Fatal(err)
+		}
+		_ = rec.Next(t, time.Second)
+		d := soundTime(rec.From(start), microphoneRate)
+		t.Logf("%v of sound", d)
+		return d > 280*time.Millisecond && d < 320*time.Millisecond
+	})
 }

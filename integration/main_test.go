@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
@@ -10,6 +11,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if path := os.Getenv(bareSenderEnv); path != "" {
+		if err := sendBare(path); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	code := m.Run()
 	testkit.CloseBrowser()
 	testkit.RemoveBinary()

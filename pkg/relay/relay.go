@@ -28,7 +28,10 @@ type Options struct {
 	Receive func(datagram []byte)
 	// Inline has Receive called by the goroutine that reads the socket, which saves two changes of goroutine. Then
 	// Receive must not wait for anybody: the X server stands still meanwhile.
-	Inline     bool
+	Inline bool
+	// SendBuffer is how many bytes may be on their way to the relay, as far as the machine's net.core.wmem_max lets; it
+	// bounds a datagram too. 0: the machine's default, 208 KiB as a rule, which is three datagrams of 64 KiB.
+	SendBuffer int
 	MaxReceive int      // longest datagram to receive, in bytes; longer ones are dropped. 0: 1 MiB
 	Dir        string   // where the socket for answers goes; "": os.TempDir()
 	Metrics    *Metrics // nil: none
@@ -89,6 +92,9 @@ func (c *Client) open() error {
 	conn, err := socket(path)
 	if err != nil {
 		return err
+	}
+	if c.options.SendBuffer > 0 {
+		_ = conn.SetWriteBuffer(c.options.SendBuffer / 2) // which the kernel doubles; a smaller one is slower and no fault
 	}
 	raw, err := conn.SyscallConn()
 	if err != nil {
