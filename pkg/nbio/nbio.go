@@ -1,4 +1,4 @@
-// Package nbio reads and writes sockets without telling Go's scheduler.
+// Package nbio reads and writes sockets, and device nodes that do not block, without telling Go's scheduler.
 //
 // Before every ordinary system call the scheduler is told that a thread may block, and as the process was asleep just
 // before, that wakes its monitor thread, which then looks around every 20 microseconds until all is asleep again. For a
@@ -21,7 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Conn reads and writes the stream socket of a net.Conn.
+// Conn reads and writes the stream socket of a net.Conn, or a file.
 type Conn struct {
 	raw syscall.RawConn
 
@@ -41,7 +41,7 @@ type side struct {
 	errno syscall.Errno
 }
 
-// New is for the connections of package net, which do not block.
+// New is for the connections of package net, which do not block, and for files opened with O_NONBLOCK.
 func New(conn syscall.Conn) (*Conn, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {

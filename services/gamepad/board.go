@@ -2,6 +2,7 @@ package gamepad
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,7 +12,8 @@ const maxPeers = 32
 // board is where the peers' goroutines leave what they want and Run takes it. There is no queue: each slot has one
 // wanted state, so a peer that sends too much makes nobody wait.
 type board struct {
-	wake chan struct{} // for Run: something changed
+	wake   chan struct{}       // for Run: something changed
+	writer atomic.Pointer[run] // writes states at once, in the goroutine of their peer; nil while there is no device
 
 	mu    sync.Mutex // guards the following fields
 	pads  pads
@@ -30,12 +32,13 @@ type order struct {
 	since time.Time // when the peer's message was read; zero when it comes of no message
 }
 
-// take fills orders for the slots that changed since the last call and returns their bits.
-func (b *board) take(orders *[Slots]order) uint8 {
+// take fills orders for those of the slots that changed since they were last taken, and returns their bits; rest are the
+// bits of the others that did.
+func (b *board) take(orders *[Slots]order, slots uint8) (dirty, rest uint8) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	dirty := b.pads.dirty
-	b.pads.dirty = 0
+	dirty, rest = b.pads.dirty&slots, b.pads.dirty&^slots
+	b.pads.dirty = rest
 	for i := range orders {
 		if dirty>>i&1 == 0 {
 			continue
@@ -44,7 +47,7 @@ func (b *board) take(orders *[Slots]order) uint8 {
 		orders[i] = order{state: state, held: held, since: b.since[i]}
 		b.since[i] = time.Time{}
 	}
-	return dirty
+	return dirty, rest
 }
 
 // all makes the next take return every slot.
@@ -109,9 +112,9 @@ func (b *board) apply(p *peer, m *message, now time.Time) (t told) {
 		}
 	}
 	t.holding = b.pads.holds(&p.holder)
-	wake := b.pads.dirty != 0
+	changed := b.pads.dirty != 0
 	b.mu.Unlock()
-	if wake {
+	if writer := b.writer.Load(); changed && (writer == nil || !writer.deliver()) {
 		b.notify()
 	}
 	return t

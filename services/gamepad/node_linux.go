@@ -1,17 +1,21 @@
 package gamepad
 
 import (
+	"io"
 	"os"
 	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"ghostaux/pkg/nbio"
 )
 
 // nodeFile is a device node of the kernel. It is opened without blocking, so that Close ends a waiting Read.
 type nodeFile struct {
 	*os.File
-	raw syscall.RawConn
+	raw   syscall.RawConn
+	quick *nbio.Conn // for Write
 }
 
 func openNode(path string, flag int) (node, error) {
@@ -24,7 +28,21 @@ func openNode(path string, flag int) (node, error) {
 		_ = f.Close()
 		return nil, err
 	}
-	return &nodeFile{File: f, raw: raw}, nil
+	quick, err := nbio.New(f)
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return &nodeFile{File: f, raw: raw, quick: quick}, nil
+}
+
+// Write does not wait: the kernel hands on a frame within the call.
+func (n *nodeFile) Write(b []byte) (int, error) {
+	count, err := n.quick.TryWrite(b)
+	if err == nil && count < len(b) {
+		err = io.ErrShortWrite
+	}
+	return count, err
 }
 
 func openReadWrite(path string) (node, error) { return openNode(path, os.O_RDWR) }

@@ -10,14 +10,18 @@ import (
 // reopenEvery is how often a slot whose attached device is missing is looked at, at most, while states come for it.
 const reopenEvery = time.Second
 
-// run is the state of one Run. It belongs to Run's goroutine, except feel.
+// run is the state of one Run. Run's goroutine opens and closes the pads; those of the peers write to the open ones.
 type run struct {
 	service *Service
 	maker   maker
-	pads    [Slots]pad
-	orders  [Slots]order
 	feel    feel
 	warned  bool // about pads that cannot be seen
+
+	mu     sync.Mutex // guards the following fields; which pads are open, only Run's goroutine changes
+	pads   [Slots]pad
+	open   uint8 // bit per slot that has a device
+	orders [Slots]order
+	broken error // what a peer's write has met
 }
 
 // pad is one slot's device.
@@ -47,7 +51,7 @@ func (r *run) start() error {
 		return err
 	}
 	for slot := range r.service.config.Count {
-		if err := r.open(slot); err != nil {
+		if err := r.openPad(slot); err != nil {
 			return err
 		}
 	}
@@ -58,7 +62,7 @@ func (r *run) start() error {
 func (r *run) startAttached() (first error) {
 	opened := 0
 	for slot := range Slots {
-		err := r.open(slot)
+		err := r.openPad(slot)
 		switch {
 		case err == nil:
 			opened++
@@ -72,7 +76,7 @@ func (r *run) startAttached() (first error) {
 	return first
 }
 
-func (r *run) open(slot int) error {
+func (r *run) openPad(slot int) error {
 	p := &r.pads[slot]
 	p.tried = time.Now()
 	d, err := r.maker.open(slot, r.tell)
@@ -80,6 +84,7 @@ func (r *run) open(slot int) error {
 		return err
 	}
 	p.device, p.frame = d, frame{}
+	r.open |= 1 << slot
 	if d.layout().foreign {
 		p.frame.forget()
 	}
@@ -122,39 +127,83 @@ func (r *run) loop(ctx context.Context) error {
 	}
 }
 
+// deliver takes the open pads to the state that the peers want, in the goroutine of a peer: waking Run's would take
+// longer than the write. It is false when Run has something to do.
+func (r *run) deliver() bool {
+	if !r.mu.TryLock() {
+		return false // Run will see it
+	}
+	defer r.mu.Unlock()
+	dirty, rest := r.service.board.take(&r.orders, r.open)
+	done := rest == 0
+	for slot := range Slots {
+		if dirty>>slot&1 == 0 || r.broken != nil {
+			continue
+		}
+		r.broken = r.fulfil(slot)
+		done = done && r.orders[slot].held // Run may have to remove a pad that nobody holds
+	}
+	return done && r.broken == nil
+}
+
 // flush takes every slot to the state that the peers want.
 func (r *run) flush() error {
-	dirty := r.service.board.take(&r.orders)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.broken != nil {
+		return r.broken
+	}
+	dirty, _ := r.service.board.take(&r.orders, 1<<Slots-1)
 	for slot := range Slots {
 		if dirty>>slot&1 == 0 {
 			continue
 		}
-		if err := r.obey(slot, &r.orders[slot]); err != nil {
+		if err := r.obey(slot); err != nil {
 			return err
 		}
 	}
-	return nil
+	return r.prune()
 }
 
-func (r *run) obey(slot int, o *order) error {
+func (r *run) obey(slot int) error {
 	p := &r.pads[slot]
 	if p.device == nil {
-		if !o.held {
+		if !r.orders[slot].held {
 			return nil
 		}
 		if err := r.reopen(slot); err != nil || p.device == nil {
 			return err
 		}
 	}
-	if err := r.write(p, &o.state); err != nil {
+	return r.fulfil(slot)
+}
+
+// fulfil gives an open pad what is wanted of it.
+func (r *run) fulfil(slot int) error {
+	o := &r.orders[slot]
+	if err := r.write(&r.pads[slot], &o.state); err != nil {
 		return err
 	}
 	if !o.since.IsZero() {
 		r.service.count.latency.Observe(time.Since(o.since).Seconds())
 	}
-	if !o.held && r.service.config.Remove == RemoveAtDisconnect && r.maker.name() == DeviceUinput && slot >= r.service.config.Count {
-		defer r.report()
-		return r.closePad(slot)
+	return nil
+}
+
+// prune removes the pads that nobody holds, where that is wanted.
+func (r *run) prune() error {
+	c := &r.service.config
+	if c.Remove != RemoveAtDisconnect || r.maker.name() != DeviceUinput {
+		return nil
+	}
+	for slot := c.Count; slot < Slots; slot++ {
+		if r.pads[slot].device == nil || r.orders[slot].held {
+			continue
+		}
+		if err := r.closePad(slot); err != nil {
+			return err
+		}
+		r.report()
 	}
 	return nil
 }
@@ -166,7 +215,7 @@ func (r *run) reopen(slot int) error {
 		r.service.count.noDevice.Inc()
 		return nil
 	}
-	err := r.open(slot)
+	err := r.openPad(slot)
 	if err != nil && attached && (missing(err) || errors.Is(err, errNotAPad)) {
 		r.service.count.noDevice.Inc()
 		return nil
@@ -222,6 +271,7 @@ func (r *run) closePad(slot int) error {
 		err = cerr
 	}
 	p.device = nil
+	r.open &^= 1 << slot
 	r.service.count.pads.Dec()
 	r.feel.mu.Lock()
 	r.feel.motors[slot] = newMotors()
@@ -231,6 +281,9 @@ func (r *run) closePad(slot int) error {
 
 // close releases and removes everything. What fails now is gone anyway.
 func (r *run) close() {
+	r.service.board.writer.Store(nil)
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for slot := range Slots {
 		_ = r.closePad(slot)
 	}

@@ -126,6 +126,7 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 	if err != nil {
 		return s.fail(r.maker, err)
 	}
+	s.board.writer.Store(r)
 	s.device.set(true, r.maker.name(), nil)
 	r.report()
 	ready()

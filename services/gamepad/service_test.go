@@ -249,9 +249,8 @@ func TestFlood(t *testing.T) {
 	stop()
 	flooding.Wait()
 	eventually(t, "its pad is released", func() bool { return r.maker.pad(3).neutral() })
-	if !r.isHeld(0) {
-		t.Error("the other peer's pad was released, too")
-	}
+	// On a busy machine its pongs may have been late meanwhile; what it holds comes back then.
+	eventually(t, "the other peer's pad is held still", func() bool { return r.isHeld(0) })
 }
 
 // TestChurn: peers that come and go leave nothing behind; the leak gate looks at the end.

@@ -178,7 +178,7 @@ func (m *uinputMaker) legacySetup() []byte {
 	return b
 }
 
-// nodePad writes frames to a node. Writes belong to one goroutine.
+// nodePad writes frames to a node, one at a time.
 type nodePad struct {
 	node    node
 	outputs *layout
