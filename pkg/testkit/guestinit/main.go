@@ -108,6 +108,7 @@ func routes() http.Handler {
 	answer(mux, "/force", games.force)
 	answer(mux, "/make", hosts.make)
 	answer(mux, "/remove", hosts.remove)
+	answer(mux, "/relay", hosts.relay)
 	mux.HandleFunc("/read", read)
 	return mux
 }
