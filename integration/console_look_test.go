@@ -14,6 +14,7 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+	"golang.org/x/sys/unix"
 
 	"ghostaux/pkg/testkit"
 )
@@ -71,6 +72,8 @@ func furnish(t testing.TB, g *testkit.Ghostaux, p *consolePage, uploads string) 
 		ghostaux.uploads.add([{ file: new File([new Uint8Array(3e6)], "holiday.mp4"), path: "films/holiday.mp4" }]);`)
 	p.until(20*time.Second, "the upload is done", `ghostaux.uploads.list[0].state === "done"`)
 	p.until(20*time.Second, "the files are listed", `document.querySelectorAll(".files li").length === 4`)
+	p.run(`desktop.readyState = 1; desktop.onopen()`)
+	p.until(30*time.Second, "all is ready", `document.querySelectorAll(".card[data-state=ready]").length === 6`)
 	p.click("#play")
 	p.until(30*time.Second, "the sound plays", `ghostaux.sound.state === "playing" && ghostaux.sound.level() > 0.01`)
 }
@@ -90,14 +93,20 @@ func axeCore(t testing.TB) string {
 func TestConsoleLook(t *testing.T) {
 	pulse := testkit.StartPulse(t)
 	playTone(t, pulse)
-	g := startWithPulse(t, pulse)
-	p := newPage(t, 2*time.Minute, nil, fakePad)
+	uinput := filepath.Join(t.TempDir(), "uinput") // can be opened; fakeDesktop takes what the page sends
+	if err := unix.Mknod(uinput, unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))); err != nil {
+		t.Fatal(err)
+	}
+	g := startWithPulse(t, pulse, "--gamepad-device", "uinput", "--gamepad-uinput", uinput, "--smartcard-vpcd-addr", testkit.StartPcscd(t).Addr)
+	p := newPage(t, 3*time.Minute, nil, fakePad, fakeDesktop)
 	openConsole(t, g, p)
 	furnish(t, g, p, filepath.Join(g.Home, "Uploads"))
 	axe := axeCore(t)
-	p.look("console", axe, 360, 900, 1440)
+	p.look("console", axe, 360, 820, 1440)
 	crowd(p)
 	p.look("busy", axe, 360, 1440)
+	p.run(`document.documentElement.classList.add("panel")`)
+	p.look("panel", axe, 360)
 	p.faultless()
 
 	bare := testkit.StartGhostaux(t, "--upload-dir", "/proc/no/Uploads")
@@ -168,7 +177,7 @@ func (p *consolePage) picture(name string) {
 		return
 	}
 	// A browser that paints without a graphics card starves the sound; it is as elsewhere after a new beginning.
-	if ask[bool](p, `Boolean(globalThis.ghostaux?.sound.wanted && ghostaux.events.works("audioout"))`) {
+	if ask[bool](p, `Boolean(globalThis.ghostaux?.sound?.wanted && ghostaux.events.works("audioout"))`) {
 		p.run(`ghostaux.sound.stop(); ghostaux.sound.start(); ghostaux.sound.droppedMs = 0;`)
 		p.until(time.Minute, "the sound plays again", `ghostaux.sound.level() > 0.1 && /^\d/.test(document.getElementById("sound-delay").textContent)`)
 	}

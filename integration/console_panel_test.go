@@ -79,6 +79,7 @@ func TestConsolePanel(t *testing.T) {
 	p.pointAt(`ghostaux.connect().button`)
 	p.until(5*time.Second, "the panel is open", `ghostaux.connect().open`)
 	p.types("b")
+	p.look("panel-page", axeCore(t), 1440)
 	if keys, pointers := ask[string](p, "keys"), ask[int](p, "pointers"); keys != "ab" || pointers != 0 {
 		t.Errorf("the canvas got the keys %q, want \"ab\"; and the page %d clicks", keys, pointers)
 	}
@@ -101,6 +102,7 @@ func TestConsolePanel(t *testing.T) {
 	if keys := ask[string](p, "keys"); keys != "abc" {
 		t.Errorf("the canvas got %q, want \"abc\"", keys)
 	}
+	p.speaksByMessages(g.URL(t, "frontdoor", "/"))
 	p.faultless()
 
 	installPanel(t, dir, "--remove")
@@ -109,6 +111,24 @@ func TestConsolePanel(t *testing.T) {
 	}
 	if entries, _ := os.ReadDir(dir); len(entries) != 1 {
 		t.Errorf("something is left in the directory: %v", entries)
+	}
+}
+
+// speaksByMessages has a frame of the page's own, without the script, and takes the panel away.
+func (p *consolePage) speaksByMessages(console string) {
+	p.t.Helper()
+	p.run(`ghostaux.connect().remove();
+		const frame = Object.assign(document.createElement("iframe"), { src: "` + console + `", allow: "microphone; autoplay; gamepad" });
+		globalThis.answers = [];
+		addEventListener("message", ({ source, data }) => source === frame.contentWindow && answers.push(data));
+		globalThis.say = (message) => frame.contentWindow.postMessage({ ghostaux: 1, ...message }, "*");
+		document.body.append(frame);`)
+	p.until(20*time.Second, "the frame tells its state", `answers.some(({ ghostaux, event, detail }) => ghostaux === 1 && event === "state" && detail.link === "open")`)
+	p.run(`say({ id: 1, call: "state" }); say({ id: 2, call: "sound.mute", arguments: [true] }); say({ id: 3, call: "sound.steal" });`)
+	p.until(20*time.Second, "it answers", `answers.find(({ id }) => id === 1)?.result.role === "owner" && answers.some(({ id, error }) => id === 2 && !error) && answers.find(({ id }) => id === 3)?.error`)
+	p.until(20*time.Second, "it tells what has changed", `answers.some(({ event, detail }) => event === "state" && detail.sound.muted)`)
+	if ask[bool](p, `Boolean(document.querySelector("ghostaux-panel"))`) {
+		p.t.Error("the panel is still there")
 	}
 }
 

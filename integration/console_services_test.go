@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 
 	"ghostaux/pkg/testkit"
@@ -21,7 +22,8 @@ import (
 // A microphone's tone reaches the desktop, and a click ends it.
 func TestConsoleMicrophone(t *testing.T) {
 	pulse := testkit.StartPulse(t)
-	g := startWithPulse(t, pulse, "--only", "audioin")
+	playTone(t, pulse)
+	g := startWithPulse(t, pulse, "--only", "audioin,audioout")
 	tone := filepath.Join(t.TempDir(), "tone.wav")
 	if out, err := exec.Command("sox", "-n", "-r", "48000", "-c", "1", "-b", "16", tone, "synth", "20", "sine", "880", "vol", "0.5").CombinedOutput(); err != nil {
 		t.Fatalf("sox: %v: %s", err, out)
@@ -40,15 +42,34 @@ func TestConsoleMicrophone(t *testing.T) {
 	p.click("#microphone")
 	p.until(5*time.Second, "the track is stopped", `ghostaux.microphone.state === "off" && !ghostaux.microphone.stream`)
 
-	p.run(`ghostaux.microphone.start({ open: false })`)
-	p.until(20*time.Second, "it waits for a hand", `ghostaux.microphone.state === "ready"`)
+	const talk = `document.querySelector(".audioin button[aria-pressed]")`
+	p.run(talk + `.dispatchEvent(new KeyboardEvent("keydown", { key: " " }))`)
+	p.until(20*time.Second, "it is live while the space bar is held", `ghostaux.microphone.state === "live"`)
+	p.run(talk + `.dispatchEvent(new KeyboardEvent("keyup", { key: " " }))`)
+	p.until(5*time.Second, "it waits for a hand", `ghostaux.microphone.state === "ready" && ghostaux.microphone.stream`)
+	p.choosesSpeaker()
 	p.run(`ghostaux.microphone.talk(true)`)
-	p.until(5*time.Second, "it is live while it is held", `ghostaux.microphone.state === "live"`)
+	p.until(5*time.Second, "it is live again", `ghostaux.microphone.state === "live"`)
 	pulse.Kill()
 	p.until(30*time.Second, "the track is stopped when the desktop has no sound", `ghostaux.microphone.state === "waiting" && !ghostaux.microphone.stream`)
 	pulse.Start(t)
 	p.until(30*time.Second, "it comes back by itself", `ghostaux.microphone.state === "live"`)
 	p.faultless()
+}
+
+// choosesSpeaker has the sound come out of another speaker, which the page remembers.
+func (p *consolePage) choosesSpeaker() {
+	p.t.Helper()
+	const list = `document.querySelector(".audioout select")`
+	p.click("#play")
+	p.until(20*time.Second, "there are speakers to choose from", `ghostaux.sound.state === "playing" && `+list+`.options.length > 1`)
+	p.run(`const list = ` + list + `; list.selectedIndex = list.options.length - 1; list.dispatchEvent(new Event("change"));`)
+	p.until(10*time.Second, "the sound comes out of it", `ghostaux.sound.context.sinkId && ghostaux.sound.context.sinkId === `+list+`.value`)
+	p.hears440(20 * time.Second)
+	if ask[string](p, `localStorage.getItem("ghostaux.sound.speaker")`) != ask[string](p, `JSON.stringify(ghostaux.sound.context.sinkId)`) {
+		p.t.Error("the speaker is not remembered")
+	}
+	p.click("#play")
 }
 
 // frequencyOf is what sox counts in half a second of a source, to the nearest 10 Hz.
@@ -87,6 +108,10 @@ func TestConsoleUpload(t *testing.T) {
 	if _, err := chromedp.Run(p.ctx, chromedp.SetUploadFiles(chromedp.CSS(".drop input[type=file]"), []string{path})); err != nil {
 		t.Fatal(err)
 	}
+	p.until(60*time.Second, "the remaining time is told", `/ left$/.test(document.getElementById("upload-total").textContent)`)
+	p.click(`[aria-label="Pause: large.bin"]`)
+	p.until(10*time.Second, "it is paused", `ghostaux.uploads.list[0].state === "paused" && document.querySelector(".transfers [data-state=paused] .small").textContent === "Paused"`)
+	p.click(`[aria-label="Resume: large.bin"]`)
 	for _, share := range []string{"0.2", "0.6"} {
 		p.until(60*time.Second, "it is under way", `ghostaux.uploads.list[0]?.sent / ghostaux.uploads.list[0]?.size > `+share)
 		cut.all()
@@ -100,11 +125,7 @@ func TestConsoleUpload(t *testing.T) {
 
 	p.run(`ghostaux.uploads.add([{ file: new File(["x"], "large.bin"), path: "large.bin" }])`)
 	p.until(20*time.Second, "a taken name is told in words", `document.querySelector("[data-state=failed] .small")?.textContent === "File already exists"`)
-	p.run(`ghostaux.uploads.add([{ file: new File(["one"], "one.txt"), path: "trip/day 1/one.txt" }])`)
-	p.until(20*time.Second, "a folder keeps its shape", `[...document.querySelectorAll(".files li .name")].some((n) => n.textContent === "trip")`)
-	if got, err := os.ReadFile(filepath.Join(g.Home, "Uploads", "trip", "day 1", "one.txt")); err != nil || string(got) != "one" {
-		t.Errorf("%q, %v", got, err)
-	}
+	p.dropsFolder(filepath.Join(g.Home, "Uploads"))
 	p.click(`.files [aria-label="Rename: large.bin"]`)
 	p.run(`document.querySelector(".files input").value = "grün & large.bin"; document.querySelector(".files form").requestSubmit();`)
 	p.until(20*time.Second, "it has the new name", `[...document.querySelectorAll(".files a.name")].some((a) => a.textContent === "grün & large.bin")`)
@@ -117,7 +138,35 @@ func TestConsoleUpload(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(g.Home, "Uploads", "grün & large.bin")); !os.IsNotExist(err) {
 		t.Errorf("the file: %v", err)
 	}
+	p.click(`[data-state=failed] [aria-label="Try again: large.bin"]`)
+	p.until(20*time.Second, "what had failed is done at the second try", `document.querySelectorAll("[data-state=failed]").length === 0 && ghostaux.uploads.list[1].state === "done"`)
+	if status := ask[int](p, `fetch("uploads/folder/..%2f..%2fetc%2fpasswd").then((r) => r.status)`); status < 400 {
+		t.Errorf("a file outside of the directory: %d", status)
+	}
 	p.faultless()
+}
+
+// dropsFolder drops a folder on the page, as a person does, and wants it with its shape.
+func (p *consolePage) dropsFolder(uploads string) {
+	p.t.Helper()
+	trip := filepath.Join(p.t.TempDir(), "trip")
+	if err := errors.Join(os.MkdirAll(filepath.Join(trip, "day 1"), 0o755), os.WriteFile(filepath.Join(trip, "day 1", "one.txt"), []byte("one"), 0o644),
+		os.WriteFile(filepath.Join(trip, "two.txt"), []byte("two"), 0o644)); err != nil {
+		p.t.Fatal(err)
+	}
+	at := ask[[2]float64](p, `(() => { const drop = document.querySelector(".drop"); drop.scrollIntoView(); const { left, top } = drop.getBoundingClientRect(); return [left + 20, top + 20]; })()`)
+	for _, kind := range []input.DispatchDragEventType{input.DispatchDragEventTypeDragEnter, input.DispatchDragEventTypeDragOver, input.DispatchDragEventTypeDrop} {
+		params := input.DispatchDragEventParams{Type: kind, X: at[0], Y: at[1], Data: &input.DragData{Items: []*input.DragDataItem{}, Files: []string{trip}, DragOperationsMask: 1}}
+		if _, err := chromedp.Call(p.ctx, input.DispatchDragEvent, params); err != nil {
+			p.t.Fatalf("%s: %v", kind, err)
+		}
+	}
+	p.until(20*time.Second, "the folder is listed", `[...document.querySelectorAll(".files li .name")].some((n) => n.textContent === "trip") && ghostaux.uploads.list.every((t) => t.finished)`)
+	for name, want := range map[string]string{"day 1/one.txt": "one", "two.txt": "two"} {
+		if got, err := os.ReadFile(filepath.Join(uploads, "trip", name)); err != nil || string(got) != want {
+			p.t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
 }
 
 // A pad moves its picture, and what games want of its motors reaches it.
@@ -146,6 +195,8 @@ func TestConsoleGamepad(t *testing.T) {
 	}
 	p.run(`document.querySelector("figcaption button").click()`)
 	p.until(5*time.Second, "the pad rumbles", `pad.vibrationActuator.effects.length === 1`)
+	p.until(5*time.Second, "the card says how often it looks", `/^\d+ Hz$/.test(document.querySelector("figcaption .small:not(.name)").textContent)`)
+	t.Logf("the pad is looked at with %s", ask[string](p, `document.querySelector("figcaption .small:not(.name)").textContent`))
 	p.run(`plug(false)`)
 	p.until(5*time.Second, "the pad is gone", `!document.querySelector(".gamepad figure")`)
 	p.faultless()
@@ -175,6 +226,7 @@ func TestConsoleRoles(t *testing.T) {
 	if cards := ask[string](p, `[...document.querySelectorAll(".card h2")].map((h) => h.textContent).join()`); cards != "Sound" {
 		t.Errorf("a viewer sees %s", cards)
 	}
+	p.look("viewer", axeCore(t), 360, 1440)
 	p.click("#play")
 	p.hears440(30 * time.Second)
 	for _, path := range []string{"uploads/folder/", "printer/documents", "uploads/files/"} {
@@ -198,6 +250,10 @@ func TestConsoleRoles(t *testing.T) {
 	}
 	if status := ask[int](p, `fetch("uploads/folder/").then((r) => r.status)`); status != http.StatusForbidden {
 		t.Errorf("what is locked answers %d", status)
+	}
+	out, err := exec.Command("curl", "-ksS", "-m", "30", "-o", os.DevNull, "-w", "%{http_code}", "-u", "owner:listen", g.URL(t, "upload", "/folder/")).Output()
+	if err != nil || string(out) != "403" {
+		t.Errorf("what is locked answers %s at its own address (%v)", out, err)
 	}
 }
 

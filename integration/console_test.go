@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"regexp"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
@@ -63,16 +65,23 @@ func (p *consolePage) open(address string) {
 // ask evaluates an expression in the page; a promise is waited for.
 func ask[T any](p *consolePage, expression string) T {
 	p.t.Helper()
-	text, err := chromedp.Run(p.ctx, chromedp.Evaluate[string](
-		"(async () => JSON.stringify((await ("+expression+")) ?? null))()", chromedp.EvalAwaitPromise))
+	answer, err := tryAsk[T](p, expression)
 	if err != nil {
 		p.t.Fatalf("ask the page %q: %v", expression, err)
 	}
-	var answer T
-	if err := json.Unmarshal([]byte(text), &answer); err != nil {
-		p.t.Fatalf("ask the page %q: %v in %s", expression, err, text)
-	}
 	return answer
+}
+
+func tryAsk[T any](p *consolePage, expression string) (answer T, err error) {
+	text, err := chromedp.Run(p.ctx, chromedp.Evaluate[string](
+		"(async () => JSON.stringify((await ("+expression+")) ?? null))()", chromedp.EvalAwaitPromise))
+	if err != nil {
+		return answer, err
+	}
+	if err := json.Unmarshal([]byte(text), &answer); err != nil {
+		return answer, fmt.Errorf("%w in %s", err, text)
+	}
+	return answer, nil
 }
 
 // run evaluates statements in the page.
@@ -81,13 +90,16 @@ func (p *consolePage) run(statements string) {
 	ask[any](p, "(async () => {"+statements+"})()")
 }
 
-// until waits until an expression is true in the page.
+// until waits until an expression is true in the page. A page that is just going has no answer; the next one may.
 func (p *consolePage) until(limit time.Duration, what, expression string) {
 	p.t.Helper()
-	deadline := time.Now().Add(limit)
-	for !ask[bool](p, "Boolean("+expression+")") {
-		if time.Now().After(deadline) {
-			p.t.Fatalf("not within %v: %s; the page says:\n%s\nfaults: %v", limit, what,
+	for deadline := time.Now().Add(limit); ; {
+		answer, err := tryAsk[bool](p, "Boolean("+expression+")")
+		if answer {
+			return
+		}
+		if time.Now().After(deadline) || p.ctx.Err() != nil {
+			p.t.Fatalf("not within %v: %s (%v); the page says:\n%s\nfaults: %v", limit, what, err,
 				ask[string](p, "document.body.innerText"), ask[[]string](p, "globalThis.faults ?? []"))
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -164,6 +176,9 @@ func (p *prints) find(t testing.TB, what string) (found string) {
 	return found
 }
 
+// transferred is what a page has loaded, in bytes as they came.
+const transferred = `performance.getEntriesByType("resource").reduce((sum, r) => sum + r.transferSize, performance.getEntriesByType("navigation")[0].transferSize)`
+
 // The address that is printed opens the console; one click, and the desktop is heard, also after everything was lost.
 func TestConsoleSound(t *testing.T) {
 	pulse := testkit.StartPulse(t)
@@ -172,20 +187,34 @@ func TestConsoleSound(t *testing.T) {
 	testkit.StartGhostauxWith(t, testkit.Start{
 		Args: []string{"--addr", testkit.VpcdAddr(t)}, Env: []string{"PULSE_SERVER=" + pulse.Server, "GHOSTAUX_AUTH_TOKEN="}, Stdout: &out,
 	})
-	p := newPage(t, 90*time.Second, map[string]any{"autoplay-policy": "user-gesture-required"})
+	p := newPage(t, 90*time.Second, map[string]any{"autoplay-policy": "document-user-activation-required"},
+		`try { localStorage.setItem("ghostaux.sound.on", "true") } catch {}`) // as if it had played at the last visit
 	p.open(out.find(t, `https://\S+/login\?token=\S+`))
 	p.until(10*time.Second, "the sound is ready", `document.querySelector(".audioout .badge")?.textContent === "Ready"`)
+	p.until(20*time.Second, "the browser wants a click first, and the card says so", `ghostaux.sound.state === "blocked" && /click/.test(document.getElementById("sound-state").textContent)`)
 	p.click("#play")
-	p.until(20*time.Second, "it plays", `ghostaux.sound.state === "playing"`)
+	p.until(20*time.Second, "it plays", `ghostaux.sound.state === "playing" && document.getElementById("play").textContent === "Stop the sound"`)
 	p.hears440(20 * time.Second)
 	t.Logf("figures: %v", ask[map[string]any](p, "ghostaux.sound.figures()"))
+	p.until(10*time.Second, "the meter moves", `document.querySelector(".audioout .meter").ariaValueNow > 50`)
+	p.click(".audioout button[aria-pressed]")
+	p.until(10*time.Second, "it is mute", `ghostaux.sound.muted && ghostaux.sound.level() < 0.001`)
+	p.click(".audioout button[aria-pressed]")
+	p.hears440(10 * time.Second)
 
 	paint := ask[float64](p, `performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? -1`)
-	weight := ask[float64](p, `performance.getEntriesByType("resource").reduce((sum, r) => sum + r.transferSize, performance.getEntriesByType("navigation")[0].transferSize)`)
+	weight := ask[float64](p, transferred)
 	t.Logf("first paint after %.0f ms, %.0f bytes in all", paint, weight)
 	if weight <= 0 || weight > 200_000 {
 		t.Errorf("the page weighs %.0f bytes", weight)
 	}
+
+	p.click("#microphone")
+	p.until(20*time.Second, "the card says why it has no microphone", `ghostaux.microphone.state === "off" && ["NotFoundError", "NotAllowedError"].includes(ghostaux.microphone.problem) && /microphone/.test(document.getElementById("microphone-state").textContent)`)
+	t.Logf("without a microphone: %s", ask[string](p, `document.getElementById("microphone-state").textContent`))
+	p.run(`location.reload()`) // it plays by itself: the browser remembers the click for the site
+	p.until(20*time.Second, "it plays again", `globalThis.ghostaux?.sound.state === "playing"`)
+	p.hears440(20 * time.Second)
 
 	pulse.Kill()
 	begin := time.Now()
@@ -194,5 +223,36 @@ func TestConsoleSound(t *testing.T) {
 	pulse.Start(t)
 	playTone(t, pulse)
 	p.hears440(30 * time.Second)
+	p.faultless()
+}
+
+// The sound goes on in a page that nobody sees.
+func TestConsoleBackground(t *testing.T) {
+	pulse := testkit.StartPulse(t)
+	playTone(t, pulse)
+	g := startWithPulse(t, pulse, "--only", "audioout")
+	p := newPage(t, time.Minute, map[string]any{ // the browser's own ways with such tabs
+		"disable-background-timer-throttling": false, "disable-backgrounding-occluded-windows": false, "disable-renderer-backgrounding": false,
+	})
+	openConsole(t, g, p)
+	p.click("#play")
+	p.hears440(20 * time.Second)
+	window, err := chromedp.Call(p.ctx, browser.GetWindowForTarget, browser.GetWindowForTargetParams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	params := browser.SetWindowBoundsParams{WindowID: window.WindowID, Bounds: &browser.Bounds{WindowState: browser.WindowStateMinimized}}
+	if _, err := chromedp.Call(p.ctx, browser.SetWindowBounds, params); err != nil {
+		t.Fatal(err)
+	}
+	p.until(10*time.Second, "the console is hidden", `document.hidden`)
+	p.run(`globalThis.quiet = 0;
+		for (let i = 0; i < 5; i++) {
+			await new Promise((done) => setTimeout(done, 100));
+			if (ghostaux.sound.level() < 0.01) quiet++;
+		}`)
+	if quiet := ask[int](p, "quiet"); quiet > 2 || ask[string](p, "ghostaux.sound.state") != "playing" {
+		t.Errorf("hidden, %d of 5 looks found silence", quiet)
+	}
 	p.faultless()
 }

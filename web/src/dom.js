@@ -32,6 +32,12 @@ export function say(element, words) {
   if (element.textContent !== words) element.textContent = words;
 }
 
+// prose is say for words with `commands` in them.
+export function prose(element, words) {
+  if (element.textContent === words.replaceAll("`", "")) return;
+  element.replaceChildren(...words.split("`").map((part, i) => (i % 2 ? el("code", {}, part) : part)));
+}
+
 // field is a labelled control.
 export function field(label, control, className = "field") {
   return el("label", { class: className }, el("span", {}, label), control);

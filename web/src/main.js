@@ -26,9 +26,9 @@ const GROUPS = [["audioout", "audioin"], ["upload"], ["gamepad", "printer", "sma
 const ghostaux = new Ghostaux();
 const { events } = ghostaux;
 const cards = new Map();
-const main = document.getElementById("cards");
+const grid = document.getElementById("cards");
 const link = document.getElementById("link");
-main.append(...GROUPS.map(() => el("div", { class: "column" })));
+grid.append(...GROUPS.map(() => el("div", { class: "column" })));
 const nothing = el("p", { class: "note" });
 
 // show has a card for each service that this person may see.
@@ -47,17 +47,17 @@ function show() {
     card.show();
   }
   if (!events.role) return;
-  if (!main.querySelector(".card")) say(nothing, text.nothing);
+  if (!grid.querySelector(".card")) say(nothing, text.nothing);
   else say(nothing, events.role === "viewer" ? text.role.viewer : "");
   nothing.hidden = nothing.textContent === "";
-  if (!nothing.isConnected) main.after(nothing);
+  if (!nothing.isConnected) grid.after(nothing);
 }
 
 // place keeps the order of the group.
 function place(name, { element }) {
   const group = GROUPS.find((names) => names.includes(name));
   const later = group.slice(group.indexOf(name) + 1).map((next) => cards.get(next)?.element).find((next) => next?.isConnected);
-  main.children[GROUPS.indexOf(group)].insertBefore(element, later ?? null);
+  grid.children[GROUPS.indexOf(group)].insertBefore(element, later ?? null);
 }
 
 function showLink() {

@@ -10,6 +10,7 @@ const SOURCE_MS = 47;
 const RATE = 44100; // samples a second, until the stream tells
 const SILENT_MS = 1000; // without a message, nobody sends
 const CHECK_MS = 500;
+const CLICK_MS = 1000; // from the gesture that lets the browser play to the click that it is a part of
 
 // Sound dispatches "change" when its state does: "off", "blocked" (by the browser, until a click), "connecting",
 // "waiting" (for the desktop), "playing".
@@ -23,14 +24,15 @@ export class Sound extends EventTarget {
     this.speaker = load("sound.speaker", "");
     this.droppedMs = 0;
     this.rate = RATE;
+    this.unblockedAt = -Infinity;
     this.channel = new Channel("audio/", {
       opened: () => this.#opened(),
       message: (data) => this.#message(data),
       closed: () => this.#closed(),
     });
     events.addEventListener("ready", ({ detail }) => detail === "audioout" && this.channel.poke());
-    for (const gesture of ["pointerup", "keydown"]) addEventListener(gesture, () => this.#unblock(), true);
-    document.addEventListener("visibilitychange", () => this.#unblock());
+    for (const event of ["pointerup", "keydown"]) addEventListener(event, () => this.#unblock(), true);
+    document.addEventListener("visibilitychange", () => this.context?.resume().catch(() => {}));
   }
 
   get wanted() {
@@ -62,6 +64,12 @@ export class Sound extends EventTarget {
     this.context?.close();
     this.context = this.player = this.analyser = undefined;
     this.#look();
+  }
+
+  // press is what the button does. A click that the browser has waited for is not meant to stop the sound.
+  press() {
+    if (!this.wanted) this.start();
+    else if (performance.now() - this.unblockedAt > CLICK_MS) this.stop();
   }
 
   setVolume(volume) {
@@ -142,7 +150,9 @@ export class Sound extends EventTarget {
   }
 
   #unblock() {
-    if (this.wanted && this.context?.state !== "running") this.context?.resume().catch(() => {});
+    if (!this.wanted || this.context?.state === "running") return;
+    this.unblockedAt = performance.now();
+    this.context?.resume().catch(() => {});
   }
 
   #opened() {

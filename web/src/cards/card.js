@@ -1,5 +1,5 @@
 // The frame of every card: title, state in plain words, what is wrong and what to do about it.
-import { attribute, el, say } from "../dom.js";
+import { attribute, el, prose, say } from "../dom.js";
 import { icon } from "../icons.js";
 import { text } from "../text.js";
 
@@ -34,7 +34,7 @@ export class Card {
     say(this.badge, text.state[state]);
     const [headline, advice, reason] = trouble(service, state);
     say(this.headline, headline);
-    say(this.advice, advice);
+    prose(this.advice, advice);
     say(this.reason, reason);
     this.trouble.hidden = !headline;
     this.body.inert = state === "locked";
@@ -71,7 +71,7 @@ function sentence(words) {
   return /[.!?]$/.test(whole) ? whole : `${whole}.`;
 }
 
-// option lists what can be chosen, keeping the choice.
+// options lists what can be chosen, keeping the choice.
 export function options(select, first, devices, chosen) {
   select.replaceChildren(
     el("option", { value: "" }, first),

@@ -124,7 +124,7 @@ class Row {
     this.retry = button(words.retry, () => uploads.resume(transfer));
     this.cancel = button(words.cancel, () => uploads.cancel(transfer));
     this.element = el(
-      "li", {},
+      "li", {}, icon("file"),
       el("div", { class: "what" }, el("span", { class: "name" }, transfer.path), this.status),
       el("div", { class: "actions" }, this.pause, this.resume, this.retry, this.cancel),
       this.progress,
@@ -202,10 +202,14 @@ class Browser {
       : el("a", { class: "name", href: files.fileAddress(path), download: entry.name }, entry.name);
     const size = entry.folder ? null : el("span", { class: "small" }, `${bytes(entry.size)} · ${moment(entry.modified)}`);
     const row = el("li", {});
+    const back = () => {
+      plain();
+      row.querySelector(".actions button").focus();
+    };
     const plain = () => row.replaceChildren(icon(entry.folder ? "folder" : "file"), el("div", { class: "what" }, name, size), el(
       "div", { class: "actions" },
-      el("button", { type: "button", class: "quiet", "aria-label": label(words.rename), onclick: () => this.#rename(row, plain, { entry, path }) }, words.rename),
-      el("button", { type: "button", class: "quiet", "aria-label": label(words.remove), onclick: () => this.#remove(row, plain, { entry, path }) }, words.remove),
+      el("button", { type: "button", class: "quiet", "aria-label": label(words.rename), onclick: () => this.#rename(row, back, { entry, path }) }, words.rename),
+      el("button", { type: "button", class: "quiet", "aria-label": label(words.remove), onclick: () => this.#remove(row, back, { entry, path }) }, words.remove),
     ));
     plain();
     return row;

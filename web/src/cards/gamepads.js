@@ -10,10 +10,11 @@ const ROUND = {
   8: [128, 72, 6], 9: [172, 72, 6], 16: [150, 54, 8],
   12: [72, 58, 8], 13: [72, 94, 8], 14: [54, 76, 8], 15: [90, 76, 8], // the cross
 };
-const SHOULDERS = { 4: [52, 22], 5: [208, 22] };
-const TRIGGERS = { 6: [52, 4], 7: [208, 4] };
-const STICKS = [{ x: 112, y: 120, button: 10, axes: [0, 1] }, { x: 188, y: 120, button: 11, axes: [2, 3] }];
+const SHOULDERS = { 4: 56, 5: 196 };
+const TRIGGERS = { 6: 64, 7: 200 };
+const STICKS = [{ x: 112, y: 112, button: 10, axes: [0, 1] }, { x: 188, y: 112, button: 11, axes: [2, 3] }];
 const TRAVEL = 12;
+const SHELL = "M80 34H220C252 34 266 62 274 98C281 130 284 156 274 166C262 178 246 168 236 154C230 145 226 138 216 138H84C74 138 70 145 64 154C54 168 38 178 26 166C16 156 19 130 26 98C34 62 48 34 80 34Z";
 
 export function gamepadsCard({ events, gamepads }) {
   const card = new Card("gamepad", events);
@@ -42,6 +43,11 @@ function described({ supported, pads, channel, advice }, events) {
   return events.works("gamepad") ? advice || words.connecting : ""; // the card says what is wrong
 }
 
+// model is a pad's name without the numbers that browsers put after it, or before.
+function model(id) {
+  return id.replace(/\s*\((STANDARD GAMEPAD|Vendor:).*\)$/i, "").replace(/^[0-9a-f]{1,4}-[0-9a-f]{1,4}-/i, "") || id;
+}
+
 // Picture is a pad as it is now.
 class Picture {
   constructor(index, known, gamepads) {
@@ -49,12 +55,12 @@ class Picture {
     this.buttons = [];
     this.sticks = STICKS.map(({ x, y }) => svg("circle", { class: "stick", cx: x, cy: y, r: 12 }));
     const drawing = svg(
-      "svg", { class: "pad", viewBox: "0 0 300 170", role: "img", "aria-label": words.picture(known.pad.id) },
-      svg("path", { class: "shell", d: "M60 36h180c34 0 46 60 50 96 3 26-28 30-42 10l-14-20H66l-14 20c-14 20-45 16-42-10 4-36 16-96 50-96z" }),
-      ...Object.entries(TRIGGERS).map(([i, [x, y]]) => this.#button(i, svg("rect", { x, y, width: 40, height: 14, rx: 5 }))),
-      ...Object.entries(SHOULDERS).map(([i, [x, y]]) => this.#button(i, svg("rect", { x, y, width: 40, height: 9, rx: 4 }))),
+      "svg", { class: "pad", viewBox: "12 0 276 174", role: "img", "aria-label": words.picture(model(known.pad.id)) },
+      ...Object.entries(TRIGGERS).map(([i, x]) => this.#button(i, svg("rect", { x, y: 3, width: 36, height: 20, rx: 8 }))),
+      ...Object.entries(SHOULDERS).map(([i, x]) => this.#button(i, svg("rect", { x, y: 24, width: 48, height: 18, rx: 8 }))),
+      svg("path", { class: "shell", d: SHELL }),
       ...Object.entries(ROUND).map(([i, [cx, cy, r]]) => this.#button(i, svg("circle", { cx, cy, r }))),
-      ...STICKS.map(({ x, y, button }) => this.#button(button, svg("circle", { class: "well", cx: x, cy: y, r: 20 }))),
+      ...STICKS.map(({ x, y, button }) => this.#button(button, svg("circle", { class: "well", cx: x, cy: y, r: 19 }))),
       ...this.sticks,
     );
     this.slot = el("strong");
@@ -64,7 +70,7 @@ class Picture {
       rumble.disabled = true;
       rumble.title = words.noRumble;
     }
-    this.element = el("figure", {}, drawing, el("figcaption", {}, this.slot, el("span", { class: "small name" }, known.pad.id), this.rate, rumble));
+    this.element = el("figure", {}, drawing, el("figcaption", {}, this.slot, el("span", { class: "small name", title: known.pad.id }, model(known.pad.id)), this.rate, rumble));
     this.draw();
   }
 

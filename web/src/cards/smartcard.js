@@ -1,4 +1,4 @@
-import { el, say } from "../dom.js";
+import { el, prose, say } from "../dom.js";
 import { text } from "../text.js";
 import { Card } from "./card.js";
 
@@ -7,7 +7,7 @@ const words = text.smartcard;
 export function smartcardCard({ events }) {
   const card = new Card("smartcard", events);
   const rows = ["card", "reader", "far"].map((name) => [name, el("dd")]);
-  const advice = el("p", { class: "status" });
+  const advice = el("p", { class: "small" });
   const facts = el("dl", { class: "facts" }, ...rows.map(([name, value]) => el("div", {}, el("dt", {}, words[name]), value)));
   card.body.append(facts, advice);
   const show = () => {
@@ -21,7 +21,7 @@ export function smartcardCard({ events }) {
     for (const [name, value] of rows) say(value, shown[name]);
     const missing = card.condition !== "ready"; // the card says then what
     facts.hidden = missing;
-    say(advice, missing ? "" : detail.advice ?? "");
+    prose(advice, missing ? "" : detail.advice ?? "");
   };
   events.addEventListener("change", show);
   show();

@@ -7,7 +7,7 @@ const FIGURES_MS = 500;
 
 export function soundCard({ events, sound }) {
   const card = new Card("audioout", events);
-  const play = el("button", { class: "primary", type: "button", id: "play", onclick: () => (sound.wanted ? sound.stop() : sound.start()) });
+  const play = el("button", { class: "primary", type: "button", id: "play", onclick: () => sound.press() });
   const state = el("p", { class: "status", id: "sound-state", role: "status" });
   const volume = el("input", { type: "range", min: 0, max: 1, step: 0.01, oninput: () => sound.setVolume(Number(volume.value)) });
   const mute = el("button", { type: "button", class: "quiet", "aria-pressed": "false", onclick: () => sound.setMuted(!sound.muted) }, words.mute);
@@ -24,7 +24,7 @@ export function soundCard({ events, sound }) {
   );
 
   const show = () => {
-    say(play, sound.wanted ? words.stop : words.play);
+    say(play, sound.wanted && sound.state !== "blocked" ? words.stop : words.play);
     play.disabled = !sound.supported;
     say(state, sound.supported ? words[sound.state] : words.unsupported);
     if (document.activeElement !== volume) volume.value = sound.volume;
