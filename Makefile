@@ -3,12 +3,13 @@
 # make check   the quick loop: vet, staticcheck, gofumpt, unit tests with the race detector
 # make build   bin/ghostaux, static, with the console when there is npm
 # make screenshots  the pictures of the console in docs/console
-# make dist    binaries for amd64 and arm64, Debian packages, SBOM and checksums
+# make dist    binaries for amd64 and arm64, Debian packages, SBOM, licences and checksums
+# make dist-check  makes them twice, compares the bytes, runs them (arm64 under qemu) and installs the package
 # make bench   the figures: latency, CPU, memory, throughput
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: run build console test check lint unit integration bench screenshots packages clean
+.PHONY: run build console test check lint scripts unit manifests integration bench screenshots dist dist-check packages clean
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 GO ?= go
@@ -31,7 +32,7 @@ console:
 web/dist/index.html: web/package.json web/package-lock.json web/build.mjs $(wildcard web/src/* web/src/cards/*)
 	cd web && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm run --silent build
 
-test: packages console check manifests integration
+test: packages console check scripts manifests integration
 
 packages:
 	deploy/dev/packages.sh test
@@ -42,6 +43,9 @@ lint: bin/tools/staticcheck bin/tools/gofumpt
 	$(GO) vet ./...
 	bin/tools/staticcheck ./...
 	@out=$$(git ls-files '*.go' | xargs bin/tools/gofumpt -l); [ -z "$$out" ] || { echo "gofumpt would change:"; echo "$$out"; exit 1; }
+
+scripts:
+	shellcheck .ci/run $$(git ls-files '*.sh')
 
 # A module of its own, so that ghostaux does not depend on the types of Kubernetes.
 manifests:
@@ -70,6 +74,10 @@ bin/tools/gofumpt:
 # Binaries, packages, checksums and SBOM in dist/; the same bytes every time for one commit.
 dist: console
 	deploy/dist/dist.sh $(VERSION)
+
+dist-check: console
+	deploy/dev/packages.sh dist
+	deploy/dist/check.sh $(VERSION)
 
 clean:
 	rm -rf bin dist web/node_modules

@@ -3,6 +3,8 @@ package integration
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -16,12 +18,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"ghostaux/pkg/testkit"
 )
 
 // image is a directory as a KasmVNC image has it, with ghostaux in the place of the six programs.
 type image struct {
 	dir, home, pem string
+	env            []string // of what is started in it, beside HOME and PATH
 }
 
 func newImage(t testing.TB) image {
@@ -61,7 +66,7 @@ func (m image) start(t *testing.T, command string) *exec.Cmd {
 	t.Helper()
 	words := strings.Fields(command)
 	cmd := exec.Command(filepath.Join(m.dir, words[0]), words[1:]...)
-	cmd.Env = []string{"HOME=" + m.home, "PATH=" + os.Getenv("PATH"), "PULSE_SERVER=unix:" + m.home + "/none"}
+	cmd.Env = append([]string{"HOME=" + m.home, "PATH=" + os.Getenv("PATH")}, m.env...)
 	cmd.Stderr = t.Output()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
@@ -105,10 +110,16 @@ func waitAccepting(t *testing.T, addr string) {
 }
 
 // The command lines of a running container (1.18), but for paths and ports: each starts its service, with its token, certificate, port and
-// directory, and stays although its device is missing.
+// directory, and a client of each gets what it wants.
 func TestSixCommandLines(t *testing.T) {
-	m := newImage(t)
-	p := freePorts(t, 5)
+	m, p := newImage(t), freePorts(t, 5)
+	pulse := testkit.StartPulse(t)
+	d := &desk{
+		pcscd: testkit.StartPcscd(t), card: &farCard{},
+		xvnc: testkit.StartXvnc(t, "printer:"+m.home+"/printer", "smartcard:"+m.home+"/smartcard"),
+	}
+	d.subscribe(t)
+	m.env = []string{"PULSE_SERVER=" + pulse.Server, "GHOSTAUX_SMARTCARD_VPCD_ADDR=" + d.pcscd.Addr}
 	token := "kasm_user:CorrectHorseBatteryStaple"
 	started := []*exec.Cmd{
 		m.start(t, fmt.Sprintf("jsmpeg/kasm_audio_out-linux kasmaudio %s %s %s %s %s", p[0], p[1], m.pem, m.pem, token)),
@@ -118,31 +129,114 @@ func TestSixCommandLines(t *testing.T) {
 		m.start(t, fmt.Sprintf("printer/kasm_printer_service --directory %s/PDF --relay %s/printer", m.home, m.home)),
 		m.start(t, fmt.Sprintf("smartcard/kasm_smartcard_bridge --relay %s/smartcard", m.home)),
 	}
-	for i, port := range []string{p[1], p[2], p[3], p[4]} {
-		url := "https://127.0.0.1:" + port
-		waitAccepting(t, "127.0.0.1:"+port)
-		socket := i != 2
-		if !socket {
-			url += "/upload"
-		}
-		refused := map[bool]int{true: 401, false: 403}[socket]
-		if status := knock(t, url, "kasm_user:wrong", socket); status != refused {
-			t.Errorf("%s with a wrong token: %d", url, status)
-		}
-		if status := knock(t, url, token, socket); status != 101 && status != 400 {
-			t.Errorf("%s with the token: %d", url, status)
-		}
-	}
+	m.guardsPorts(t, p[1:], token)
 	m.uploads(t, "https://127.0.0.1:"+p[3]+"/upload", token)
 	m.publishes(t, p[0], p[1], token)
+	speaks(t, pulse, "https://127.0.0.1:"+p[2]+"/?sample_rate=48000", token)
+	refusesPad(t, "https://127.0.0.1:"+p[4]+"/", token)
+	m.prints(t, d.xvnc)
+	d.card.set(atrOne)
+	waitATR(t, client(t, d.pcscd), atrOne)
 	for _, cmd := range started {
 		cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", cmd.Process.Pid))
-		if err != nil {
+		if err != nil || len(cmdline) == 0 {
 			t.Fatalf("%s has ended", cmd.Path)
 		}
 		if bytes.Contains(cmdline, []byte("CorrectHorse")) {
 			t.Errorf("the token is in the process list: %q", cmdline)
 		}
+	}
+}
+
+// guardsPorts knocks at the ports of players, microphone, upload and gamepad with a wrong token and with the right one, and looks at their
+// certificates. The upload server was given none.
+func (m image) guardsPorts(t *testing.T, ports []string, token string) {
+	t.Helper()
+	for i, want := range []struct {
+		path    string
+		refused int
+	}{{"/", 401}, {"/?sample_rate=48000", 401}, {"/upload", 403}, {"/", 401}} {
+		addr := "127.0.0.1:" + ports[i]
+		waitAccepting(t, addr)
+		url, socket := "https://"+addr+want.path, want.refused == 401
+		if status := knock(t, url, "kasm_user:wrong", socket); status != want.refused {
+			t.Errorf("%s with a wrong token: %d", url, status)
+		}
+		if status := knock(t, url, token, socket); status != 101 && status != 400 {
+			t.Errorf("%s with the token: %d", url, status)
+		}
+		conn, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name := conn.ConnectionState().PeerCertificates[0].Subject.CommonName; socket && name != "kasm" {
+			t.Errorf("%s has the certificate of %q", url, name)
+		}
+		_ = conn.Close()
+	}
+}
+
+// speaks waits until what a microphone says is heard in PulseAudio.
+func speaks(t *testing.T, pulse *testkit.Pulse, url, credential string) {
+	t.Helper()
+	conn := dialMicrophone(t, url, credential)
+	defer func() { _ = conn.CloseNow() }()
+	defer speakTone(t, conn, 48000)()
+	rec := pulse.Record(t, "ghostaux_mic", microphoneRate)
+	testkit.Eventually(t, 20*time.Second, "the microphone is heard", func() bool { return hears(t, rec, 1000) })
+}
+
+// dialMicrophone connects to a microphone service as soon as that has PulseAudio.
+func dialMicrophone(t *testing.T, url, credential string) (conn *websocket.Conn) {
+	t.Helper()
+	testkit.Eventually(t, 30*time.Second, "the microphone's socket stays", func() bool {
+		first, _, err := testkit.TryDial(t, url, credential)
+		if err != nil {
+			t.Fatalf("%s: %v", url, err)
+		}
+		defer func() { _ = first.CloseNow() }()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, _, err := first.Read(ctx); websocket.CloseStatus(err) == websocket.StatusTryAgainLater {
+			return false
+		}
+		conn, _, err = testkit.TryDial(t, url, credential)
+		return err == nil
+	})
+	return conn
+}
+
+// refusesPad sees that messages and close codes of the gamepad's socket come through; this machine may have no uinput.
+func refusesPad(t *testing.T, url, credential string) {
+	t.Helper()
+	conn, _, err := testkit.TryDial(t, url, credential)
+	if err != nil {
+		t.Fatalf("%s: %v", url, err)
+	}
+	defer func() { _ = conn.CloseNow() }()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	_, msg, err := conn.Read(ctx)
+	var said struct {
+		Type string `json:"message_type"`
+	}
+	if err != nil || json.Unmarshal(msg, &said) != nil || said.Type != "unavailable" {
+		t.Fatalf("the pad got %q, %v", msg, err)
+	}
+	if _, _, err = conn.Read(ctx); websocket.CloseStatus(err) != websocket.StatusTryAgainLater {
+		t.Errorf("the pad's socket ends with %v", err)
+	}
+}
+
+// prints waits until a document that lies in the directory has come to a browser, whole.
+func (m image) prints(t *testing.T, x *testkit.Xvnc) {
+	t.Helper()
+	p, document := testkit.WatchPrintouts(t, x), testkit.PDF(100_000, 8)
+	if err := os.WriteFile(m.home+"/PDF/a.pdf", document, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.Wait(t, 30*time.Second, 1); got[0].SHA256 != sumOf(document) {
+		t.Errorf("the browser got %d bytes of %d, or others", got[0].Size, len(document))
 	}
 }
 
@@ -194,107 +288,5 @@ func (m image) publishes(t *testing.T, ingest, players, token string) {
 	}()
 	if _, msg, err := conn.Read(ctx); err != nil || len(msg) == 0 || len(msg)%188 != 0 {
 		t.Errorf("the player got %d bytes, %v", len(msg), err)
-	}
-}
-
-// A start script with the fragment runs one process for all six, starts it again when it dies, and stops it.
-func TestStartScriptWithOneProcess(t *testing.T) {
-	m := newImage(t)
-	script := filepath.Join(m.home, "start.sh")
-	// The shape of the image's script: a password that is not exported, functions that start a program and note its PID, and a
-	// loop that starts again what it knows. HOME of PulseAudio, /var/run/pulse, is not made here: a stand-in only notes its call.
-	content := `#!/bin/bash
-set -e
-declare -A KASM_PROCS
-tmpval=$VNC_PW
-unset VNC_PW
-VNC_PW=$tmpval
-start_upload() { echo "the original is started" >&2; }
-start_gamepad() { echo "the original is started" >&2; }
-source "` + filepath.Join(testkit.Root(t), "deploy/startup/ghostaux.sh") + `"
-pulseaudio() { echo "PulseAudio is started: $*" >&2; }
-cleanup() { kill "${KASM_PROCS[kasm_audio_out_websocket]}"; wait "${KASM_PROCS[kasm_audio_out_websocket]}"; exit; }
-trap cleanup TERM
-start_audio_out_websocket; start_audio_out; start_audio_in; start_upload; start_gamepad; start_printer; start_smartcard
-while :; do
-  for process in "${!KASM_PROCS[@]}"; do
-    if ! kill -0 "${KASM_PROCS[$process]}" 2>/dev/null; then
-      case $process in
-        kasm_audio_out_websocket) start_audio_out_websocket ;;
-        kasm_audio_out) start_audio_out ;;
-        upload_server) start_upload ;;
-        *) echo "unknown service $process" >&2 ;;
-      esac
-    fi
-    echo "$process ${KASM_PROCS[$process]}"
-  done
-  sleep 0.2
-done
-`
-	if err := os.WriteFile(script, []byte(content), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("bash", script)
-	var out bytes.Buffer
-	cmd.Stderr = &out
-	pids, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	front := freePorts(t, 1)[0]
-	cmd.Env = []string{
-		"HOME=" + m.home, "PATH=" + os.Getenv("PATH"), "VNC_PW=geheim", "GHOSTAUX=" + testkit.Binary(t), "START_PULSEAUDIO=1",
-		"GHOSTAUX_ADDR=127.0.0.1:" + front, "GHOSTAUX_AUDIOOUT_ADDR=off", "GHOSTAUX_AUDIOOUT_INGEST_ADDR=off", "GHOSTAUX_UPLOAD_ADDR=off",
-		"GHOSTAUX_AUDIOIN_ADDR=off", "GHOSTAUX_GAMEPAD_ADDR=off", "PULSE_SERVER=unix:/nonexistent",
-		"GHOSTAUX_PRINTER_RELAY=" + m.home + "/printer", "GHOSTAUX_SMARTCARD_RELAY=" + m.home + "/smartcard",
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = cmd.Process.Kill() }()
-	first := nextPID(t, pids, 0)
-	answers := func() bool { // and knows the password
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://127.0.0.1:"+front+"/status", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Authorization", testkit.Authorization("kasm_user:geheim"))
-		resp, err := testkit.Client(t).Do(req)
-		if err == nil {
-			resp.Body.Close()
-		}
-		return err == nil && resp.StatusCode == 200
-	}
-	testkit.Eventually(t, 20*time.Second, "it answers", answers)
-	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	second := nextPID(t, pids, first)
-	testkit.Eventually(t, 20*time.Second, "it answers again", answers)
-	_ = cmd.Process.Signal(syscall.SIGTERM)
-	go func() { _, _ = bytes.NewBuffer(nil).ReadFrom(pids) }()
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("the script ends with %v", err)
-	}
-	if syscall.Kill(second, 0) == nil {
-		t.Error("ghostaux is still there")
-	}
-	if said := out.String(); strings.Contains(said, "the original") || strings.Contains(said, "unknown service") || !strings.Contains(said, "PulseAudio is started: --start") {
-		t.Errorf("the script said:\n%s", said)
-	}
-}
-
-// nextPID reads what the script prints until the process is another than the old one.
-func nextPID(t *testing.T, r interface{ Read([]byte) (int, error) }, old int) int {
-	t.Helper()
-	for {
-		var name string
-		var pid int
-		if _, err := fmt.Fscan(r, &name, &pid); err != nil {
-			t.Fatal(err)
-		}
-		if pid != old {
-			return pid
-		}
 	}
 }

@@ -3,7 +3,6 @@ package integration
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -84,17 +83,7 @@ func (p *proxied) get(t *testing.T, path string) int {
 
 // everything uses each service, while a microphone says nothing for longer than the proxy's timeout.
 func (p *proxied) everything(t *testing.T) {
-	var microphone *websocket.Conn
-	testkit.Eventually(t, 30*time.Second, "the microphone's socket stays", func() bool {
-		conn := testkit.Dial(t, p.base+"/audio_input/?sample_rate=48000")
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if _, _, err := conn.Read(ctx); websocket.CloseStatus(err) == websocket.StatusTryAgainLater {
-			return false // PulseAudio is not there yet
-		}
-		microphone = testkit.Dial(t, p.base+"/audio_input/?sample_rate=48000")
-		return true
-	})
+	microphone := dialMicrophone(t, p.base+"/audio_input/?sample_rate=48000", testkit.Token)
 	ended := make(chan error, 1)
 	go func() { // answers pings
 		_, _, err := microphone.Read(context.WithoutCancel(t.Context()))
@@ -102,8 +91,8 @@ func (p *proxied) everything(t *testing.T) {
 	}()
 	silence := time.After(30 * time.Second)
 	p.uploads(t)
-	p.listens(t)
-	p.refusesPads(t)
+	listensAs(t, p.base+"/audio/", testkit.Token)
+	refusesPad(t, p.base+"/gamepad/", testkit.Token)
 	select {
 	case err := <-ended:
 		t.Fatalf("the silent microphone was closed: %v", err)
@@ -145,37 +134,5 @@ func (p *proxied) uploads(t *testing.T) {
 	got, err := os.ReadFile(filepath.Join(p.uploadDir, file.name))
 	if err != nil || !bytes.Equal(got, content) {
 		t.Errorf("the file: %v, equal %v", err, bytes.Equal(got, content))
-	}
-}
-
-// listens waits for whole TS packets of our own ffmpeg.
-func (p *proxied) listens(t *testing.T) {
-	t.Helper()
-	conn := testkit.Dial(t, p.base+"/audio/")
-	defer func() { _ = conn.CloseNow() }()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	kind, msg, err := conn.Read(ctx)
-	if err != nil || kind != websocket.MessageBinary || len(msg) == 0 || len(msg)%188 != 0 || msg[0] != 0x47 {
-		t.Errorf("the player got %d bytes, %v", len(msg), err)
-	}
-}
-
-// refusesPads sees that messages and close codes of the gamepad's socket come through; this machine has no uinput.
-func (p *proxied) refusesPads(t *testing.T) {
-	t.Helper()
-	conn := testkit.Dial(t, p.base+"/gamepad/")
-	defer func() { _ = conn.CloseNow() }()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	_, msg, err := conn.Read(ctx)
-	var said struct {
-		Type string `json:"message_type"`
-	}
-	if err != nil || json.Unmarshal(msg, &said) != nil || said.Type != "unavailable" {
-		t.Fatalf("the pad got %q, %v", msg, err)
-	}
-	if _, _, err = conn.Read(ctx); websocket.CloseStatus(err) != websocket.StatusTryAgainLater {
-		t.Errorf("the pad's socket ends with %v", err)
 	}
 }

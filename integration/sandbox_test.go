@@ -1,8 +1,6 @@
 package integration
 
 import (
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -62,7 +60,7 @@ func TestSandbox(t *testing.T) {
 			t.Errorf("ghostaux ends with %v", err)
 		}
 	})
-	status := func() string { return frontDoorStatus(t, addr(0)) }
+	status := func() string { return statusAs(t, addr(0), testkit.Token) }
 	testkit.Eventually(t, 30*time.Second, "it answers", func() bool { return status() != "" })
 	for i, path := range []string{"/", "/upload", "/?sample_rate=48000", "/"} {
 		waitAccepting(t, addr(i+1))
@@ -72,9 +70,9 @@ func TestSandbox(t *testing.T) {
 		}
 	}
 	testkit.Eventually(t, 30*time.Second, "upload is ready", func() bool {
-		return regexp.MustCompile(`"name": "upload",\s+"state": "ready"`).MatchString(status())
+		return serviceIs(status(), "upload", "ready")
 	})
-	listenIn(t, addr(1))
+	listensAs(t, "https://"+addr(1)+"/", testkit.Token) // which only ffmpeg can have made
 	trace, err := os.ReadFile(filepath.Join(work, "trace"))
 	if err != nil {
 		t.Fatal(err)
@@ -101,32 +99,7 @@ func TestSandbox(t *testing.T) {
 	}
 }
 
-// frontDoorStatus is /status, or "" while nobody answers.
-func frontDoorStatus(t *testing.T, addr string) string {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+addr+"/status", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", testkit.Authorization(testkit.Token))
-	resp, err := testkit.Client(t).Do(req)
-	if err != nil {
-		return ""
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		return ""
-	}
-	return string(text)
-}
-
-// listenIn waits for sound, which only ffmpeg can have made.
-func listenIn(t *testing.T, addr string) {
-	t.Helper()
-	conn := testkit.Dial(t, "https://"+addr+"/")
-	defer func() { _ = conn.CloseNow() }()
-	if msg := readFor(t, conn, 188); len(msg) == 0 {
-		t.Error("no sound")
-	}
+// serviceIs looks into the text of /status.
+func serviceIs(status, name, state string) bool {
+	return regexp.MustCompile(`"name": "` + name + `",\s+"state": "` + state + `"`).MatchString(status)
 }

@@ -1,16 +1,19 @@
 #!/bin/sh
-# Installs what this machine lacks: `packages.sh run` for ghostaux itself, `packages.sh test` for its tests too.
+# Installs what this machine lacks: `packages.sh run` for ghostaux itself, `packages.sh test` for its tests too, `packages.sh dist`
+# for a look at the packages.
 # On Debian and Ubuntu, as root or with sudo; elsewhere it names what to install.
 set -eu
 
 run='pulseaudio pulseaudio-utils ffmpeg'
 test='sox pcscd vsmartcard-vpcd opensc pcsc-tools cups-daemon cups-client printer-driver-cups-pdf chromium
-  qemu-system-x86 xz-utils libsdl2-2.0-0 gcc libc6-dev nginx-light curl openssl ghostscript strace file iproute2 util-linux'
+  qemu-system-x86 xz-utils libsdl2-2.0-0 gcc libc6-dev nginx-light curl openssl ghostscript strace file iproute2 util-linux shellcheck mandoc'
+dist='qemu-user-static lintian mandoc shellcheck zsh fish file curl'
 
 case "${1:-}" in
   run) want=$run ;;
   test) want="$run $test" ;;
-  *) echo "usage: packages.sh run|test" >&2; exit 2 ;;
+  dist) want=$dist ;;
+  *) echo "usage: packages.sh run|test|dist" >&2; exit 2 ;;
 esac
 
 command -v dpkg-query >/dev/null || {

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # ghostaux in a KasmVNC start script: source this after the script's own functions, before it calls them. It replaces the functions
 # that start the six helper programs: the first starts one ghostaux for all of them, the others have nothing left to do,
 # and the script's own ffmpeg is not needed. PulseAudio goes on being started here, as the script's start_audio_out did.
@@ -13,6 +14,7 @@ start_ghostaux() {
     return 0
   fi
   VNC_PW=${VNC_PW:-} PULSE_RUNTIME_PATH=${PULSE_RUNTIME_PATH:-/var/run/pulse} "${GHOSTAUX:-/usr/local/bin/ghostaux}" &
+  # shellcheck disable=SC2034 # the script's own loop reads it
   KASM_PROCS['kasm_audio_out_websocket']=$!
 }
 

@@ -3,13 +3,13 @@
 package main
 
 import (
-	"bytes"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,33 +22,31 @@ type reference struct {
 	about    string
 	flags    []entry
 	commands []entry
+	own      map[string][]entry // flags of a command alone, by its name
 }
 
 // entry is one flag or command.
 type entry struct{ name, signature, help string }
 
+func (e entry) takesValue() bool { return strings.Contains(e.signature, "=") }
+
 func main() {
 	version := flag.String("version", "devel", "`version` that the pages name")
 	date := flag.String("date", "@0", "date of the man page, @SECONDS since 1970")
+	binary := flag.String("binary", "dist/ghostaux-linux-amd64", "`path` of the program, which is asked for its help")
 	flag.Parse()
-	if err := write(*version, *date, flag.Arg(0)); err != nil {
+	if err := write(*binary, *version, *date, flag.Arg(0)); err != nil {
 		fmt.Fprintln(os.Stderr, "reference:", err)
 		os.Exit(1)
 	}
 }
 
-func write(version, date, dir string) error {
+func write(binary, version, date, dir string) error {
 	seconds, err := strconv.ParseInt(strings.TrimPrefix(date, "@"), 10, 64)
 	if err != nil {
 		return fmt.Errorf("date: %w", err)
 	}
-	cmd := exec.Command("go", "run", "./cmd/ghostaux", "--help")
-	cmd.Env = append(os.Environ(), "COLUMNS=200")
-	out, err := cmd.Output()
-	if err != nil {
-		return fmt.Errorf("ask for the help: %w", err)
-	}
-	r, err := parse(string(out))
+	r, err := ask(binary)
 	if err != nil {
 		return err
 	}
@@ -63,13 +61,46 @@ func write(version, date, dir string) error {
 	return nil
 }
 
+// ask takes the whole help of the program: its own, and that of each command, which repeats the flags that all share.
+func ask(binary string) (*reference, error) {
+	help := func(args ...string) (*reference, error) {
+		cmd := exec.Command(binary, append(args, "--help")...)
+		cmd.Env = append(os.Environ(), "COLUMNS=200")
+		out, err := cmd.Output()
+		if err != nil {
+			return nil, fmt.Errorf("ask for the help: %w", err)
+		}
+		return parse(string(out)), nil
+	}
+	r, err := help()
+	if err != nil {
+		return nil, err
+	}
+	r.own = map[string][]entry{}
+	for _, command := range r.commands {
+		c, err := help(command.name)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range c.flags {
+			if !slices.ContainsFunc(r.flags, func(shared entry) bool { return shared.name == e.name }) {
+				r.own[command.name] = append(r.own[command.name], e)
+			}
+		}
+	}
+	if len(r.flags) < 20 || len(r.commands) < 3 || len(r.own["install"]) == 0 {
+		return nil, fmt.Errorf("the help has %d flags, %d commands, and for install %q: its form has changed", len(r.flags), len(r.commands), r.own["install"])
+	}
+	return r, nil
+}
+
 var (
 	flagLine    = regexp.MustCompile(`^  (?:-\w, |    )?(--(?:\[no-\])?([a-z0-9-]+)(?:=\S+)?)(?:\s\s+(\S.*))?$`)
 	commandLine = regexp.MustCompile(`^  ([a-z-]+)((?: \S+)*)$`)
 )
 
 // parse reads kong's help: a flag with its help in a column beside it and below, a command with its help below.
-func parse(help string) (*reference, error) {
+func parse(help string) *reference {
 	r := &reference{}
 	var about []string
 	var last *entry
@@ -94,92 +125,5 @@ func parse(help string) (*reference, error) {
 		}
 	}
 	r.about = strings.Join(about, " ")
-	if len(r.flags) < 20 || len(r.commands) < 3 {
-		return nil, fmt.Errorf("the help has %d flags and %d commands: its form has changed", len(r.flags), len(r.commands))
-	}
-	return r, nil
+	return r
 }
-
-func (r *reference) man() []byte {
-	var b bytes.Buffer
-	fmt.Fprintf(&b, ".TH GHOSTAUX 1 %s %q\n.SH NAME\nghostaux \\- devices for a desktop in a container\n", r.date.Format(time.DateOnly), "ghostaux "+r.version)
-	fmt.Fprintf(&b, ".SH SYNOPSIS\n.B ghostaux\n[\\fIcommand\\fR] [\\fIflags\\fR]\n.SH DESCRIPTION\n%s\n.SH COMMANDS\n", roff(r.about))
-	for _, e := range r.commands {
-		fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", roff(e.signature), roff(e.help))
-	}
-	b.WriteString(".SH OPTIONS\n")
-	for _, e := range r.flags {
-		fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", roff(e.signature), roff(e.help))
-	}
-	b.WriteString(".SH FILES\n~/.vnc/self.pem, ~/.kasmpasswd, ~/Uploads, ~/PDF, /tmp/printer, /tmp/smartcard\n")
-	return b.Bytes()
-}
-
-// roff escapes text for troff: dashes that are to stay dashes, and lines that would be requests.
-func roff(s string) string {
-	s = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(s)
-	if strings.HasPrefix(s, ".") || strings.HasPrefix(s, "'") {
-		s = `\&` + s
-	}
-	return s
-}
-
-func (r *reference) words() string {
-	var words []string
-	for _, e := range r.commands {
-		words = append(words, e.name)
-	}
-	for _, e := range r.flags {
-		words = append(words, "--"+e.name)
-	}
-	return strings.Join(words, " ")
-}
-
-func (r *reference) bash() []byte {
-	return fmt.Appendf(nil, `# bash completion of ghostaux
-_ghostaux() {
-  COMPREPLY=($(compgen -W %q -- "${COMP_WORDS[COMP_CWORD]}"))
-}
-complete -o default -F _ghostaux ghostaux
-`, r.words())
-}
-
-func (r *reference) zsh() []byte {
-	var b bytes.Buffer
-	b.WriteString("#compdef ghostaux\n_arguments \\\n")
-	for _, e := range r.flags {
-		value := ""
-		if strings.Contains(e.signature, "=") {
-			value = "=:value:_files"
-			fmt.Fprintf(&b, "  %s \\\n", quote("--"+e.name+"=["+brackets(e.help)+"]"+value[1:]))
-			continue
-		}
-		fmt.Fprintf(&b, "  %s \\\n", quote("--"+e.name+"["+brackets(e.help)+"]"))
-	}
-	var names []string
-	for _, e := range r.commands {
-		names = append(names, e.name)
-	}
-	fmt.Fprintf(&b, "  %s\n", quote("1:command:("+strings.Join(names, " ")+")"))
-	return b.Bytes()
-}
-
-func (r *reference) fish() []byte {
-	var b bytes.Buffer
-	for _, e := range r.commands {
-		fmt.Fprintf(&b, "complete -c ghostaux -n __fish_use_subcommand -a %s -d %s\n", e.name, quote(e.help))
-	}
-	for _, e := range r.flags {
-		value := ""
-		if strings.Contains(e.signature, "=") {
-			value = " -r"
-		}
-		fmt.Fprintf(&b, "complete -c ghostaux -l %s%s -d %s\n", e.name, value, quote(e.help))
-	}
-	return b.Bytes()
-}
-
-func brackets(s string) string { return strings.NewReplacer("[", "(", "]", ")", ":", `\:`).Replace(s) }
-
-// quote is for shells: in single quotes.
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

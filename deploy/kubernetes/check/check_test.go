@@ -8,10 +8,11 @@ import (
 	"slices"
 	"testing"
 
+	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
-	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"sigs.k8s.io/yaml"
 )
 
@@ -28,32 +29,105 @@ func decode[T any](t *testing.T, file string) *T {
 	return v
 }
 
-// The patch has what the pod needs, and meets the Ghostwire chart where it has to: its container signal and its volume signal-data.
+// patched is the chart's StatefulSet with patches, as `kubectl patch` merges them.
+func patched(t *testing.T, patches ...string) core.PodSpec {
+	t.Helper()
+	merged := asJSON(t, "check/testdata/chart.yaml")
+	for _, p := range patches {
+		decode[apps.StatefulSet](t, p)
+		var err error
+		if merged, err = strategicpatch.StrategicMergePatch(merged, asJSON(t, p), apps.StatefulSet{}); err != nil {
+			t.Fatalf("%s: %v", p, err)
+		}
+	}
+	var set apps.StatefulSet
+	if err := yaml.UnmarshalStrict(merged, &set); err != nil {
+		t.Fatal(err)
+	}
+	return set.Spec.Template.Spec
+}
+
+func asJSON(t *testing.T, file string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("..", file))
+	if err == nil {
+		content, err = yaml.YAMLToJSON(content)
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	return content
+}
+
+// The patched pod keeps what the chart gave it, and has ghostaux in a container without rights, whose volumes are there.
 func TestPatch(t *testing.T) {
-	spec := decode[apps.StatefulSet](t, "statefulset-patch.yaml").Spec.Template.Spec
+	spec := patched(t, "statefulset-patch.yaml")
 	desktop, own := container(t, spec, "signal"), container(t, spec, "ghostaux")
-	if desktop.Image != own.Image {
-		t.Errorf("images %s and %s", desktop.Image, own.Image)
+	if len(spec.Containers) != 2 || desktop.Image != own.Image || desktop.Ports[0].ContainerPort != 6901 || len(desktop.VolumeMounts) != 3 {
+		t.Errorf("the desktop's container is %+v", desktop)
+	}
+	if len(desktop.Env) != 3 {
+		t.Errorf("the desktop's environment is %v", desktop.Env)
 	}
 	s := own.SecurityContext
 	if !*s.ReadOnlyRootFilesystem || *s.AllowPrivilegeEscalation || !slices.Equal(s.Capabilities.Drop, []core.Capability{"ALL"}) {
 		t.Errorf("ghostaux runs with %+v", s)
 	}
-	if p := spec.SecurityContext; *p.RunAsUser != 1000 || !*p.RunAsNonRoot {
+	if p := spec.SecurityContext; *p.RunAsUser != 1000 || !*p.RunAsNonRoot || *p.FSGroup != 1000 {
 		t.Errorf("the pod runs with %+v", p)
 	}
+	mountsExist(t, spec)
+	for path, probe := range map[string]*core.Probe{"/healthz": own.LivenessProbe, "/readyz": own.ReadinessProbe} {
+		if get := probe.HTTPGet; get.Path != path || get.Port.StrVal != own.Ports[0].Name || get.Scheme != core.URISchemeHTTPS {
+			t.Errorf("the probe for %s asks %v", path, get)
+		}
+	}
+}
+
+func mountsExist(t *testing.T, spec core.PodSpec) {
+	t.Helper()
 	volumes := map[string]bool{"signal-data": true} // of the chart's volume claim
 	for _, v := range spec.Volumes {
 		volumes[v.Name] = true
 	}
-	for _, m := range append(own.VolumeMounts, desktop.VolumeMounts...) {
-		if !volumes[m.Name] {
-			t.Errorf("there is no volume %s", m.Name)
+	for _, c := range spec.Containers {
+		for _, m := range c.VolumeMounts {
+			if !volumes[m.Name] {
+				t.Errorf("%s: there is no volume %s", c.Name, m.Name)
+			}
 		}
 	}
-	for _, p := range []*core.Probe{own.LivenessProbe, own.ReadinessProbe, own.StartupProbe} {
-		if p.HTTPGet.Port.StrVal != own.Ports[0].Name {
-			t.Errorf("a probe asks %v", p.HTTPGet)
+}
+
+func env(c core.Container, name string) string {
+	for _, e := range c.Env {
+		if e.Name == name {
+			return e.Value
+		}
+	}
+	return ""
+}
+
+// The chart's TLS modes: auto and custom by its own file, custom by the secret, disabled.
+func TestTLSModes(t *testing.T) {
+	auto := container(t, patched(t, "statefulset-patch.yaml"), "ghostaux")
+	if env(auto, "GHOSTAUX_CERT") != "/home/kasm-user/.vnc/self.pem" || env(auto, "GHOSTAUX_TLS") != "auto" {
+		t.Errorf("auto: %v", auto.Env)
+	}
+	spec := patched(t, "statefulset-patch.yaml", "tls-secret-patch.yaml")
+	mountsExist(t, spec)
+	secret := container(t, spec, "ghostaux")
+	mount := secret.VolumeMounts[slices.IndexFunc(secret.VolumeMounts, func(m core.VolumeMount) bool { return m.Name == "tls" })]
+	if env(secret, "GHOSTAUX_CERT") != mount.MountPath+"/tls.crt" || env(secret, "GHOSTAUX_CERTKEY") != mount.MountPath+"/tls.key" || mount.SubPath != "" {
+		t.Errorf("custom: %v, %+v", secret.Env, mount)
+	}
+	off := container(t, patched(t, "statefulset-patch.yaml", "tls-disabled-patch.yaml"), "ghostaux")
+	if env(off, "GHOSTAUX_TLS") != "off" || len(off.Env) != len(auto.Env) {
+		t.Errorf("disabled: %v", off.Env)
+	}
+	for path, probe := range map[string]*core.Probe{"/healthz": off.LivenessProbe, "/readyz": off.ReadinessProbe} {
+		if get := probe.HTTPGet; get.Path != path || get.Scheme != core.URISchemeHTTP {
+			t.Errorf("disabled: the probe for %s asks %v", path, get)
 		}
 	}
 }
@@ -65,28 +139,6 @@ func container(t *testing.T, spec core.PodSpec, name string) core.Container {
 		t.Fatalf("no container %s", name)
 	}
 	return spec.Containers[i]
-}
-
-// serviceMonitor is as much of the Prometheus operator's resource as is used here; its own module is large.
-type serviceMonitor struct {
-	meta.TypeMeta   `json:",inline"`
-	meta.ObjectMeta `json:"metadata"`
-	Spec            struct {
-		Selector  meta.LabelSelector `json:"selector"`
-		Endpoints []struct {
-			Port      string `json:"port"`
-			Path      string `json:"path"`
-			Scheme    string `json:"scheme"`
-			Interval  string `json:"interval"`
-			TLSConfig struct {
-				InsecureSkipVerify bool `json:"insecureSkipVerify"`
-			} `json:"tlsConfig"`
-			BasicAuth struct {
-				Username core.SecretKeySelector `json:"username"`
-				Password core.SecretKeySelector `json:"password"`
-			} `json:"basicAuth"`
-		} `json:"endpoints"`
-	} `json:"spec"`
 }
 
 // The other manifests name each other rightly.
@@ -107,7 +159,7 @@ func TestManifests(t *testing.T) {
 	if policy.Spec.Ingress[0].Ports[0].Port.IntVal != port.ContainerPort {
 		t.Errorf("the policy opens %v", policy.Spec.Ingress[0].Ports)
 	}
-	monitor := decode[serviceMonitor](t, "servicemonitor.yaml")
+	monitor := decode[monitoring.ServiceMonitor](t, "servicemonitor.yaml")
 	if monitor.Spec.Endpoints[0].Port != own.Name {
 		t.Errorf("the monitor asks %s", monitor.Spec.Endpoints[0].Port)
 	}
