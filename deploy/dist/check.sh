@@ -5,6 +5,8 @@
 set -eu
 
 work=$(mktemp -d)
+SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+export SOURCE_DATE_EPOCH
 running=
 trap '[ -z "$running" ] || kill "$running" 2>/dev/null || true; rm -rf "$work"' EXIT
 step() { echo "== $*"; }
