@@ -231,54 +231,6 @@ func TestRumbleReachesTheHolder(t *testing.T) {
 	eventually(t, "two messages are counted", func() bool { return testutil.ToFloat64(r.service.count.rumbles) == 2 })
 }
 
-// TestFlood: a peer that sends more than it may makes nobody else wait.
-func TestFlood(t *testing.T) {
-	r := start(t, config(), newFakeMaker())
-	flooder, player := r.join(t), r.join(t)
-	ctx, stop := context.WithCancel(t.Context())
-	var flooding sync.WaitGroup
-	flooding.Go(func() {
-		msg := []byte(held(3))
-		for flooder.Write(ctx, websocket.MessageText, msg) == nil {
-		}
-	})
-	eventually(t, "the flooder is throttled", func() bool { return testutil.ToFloat64(r.service.count.rows) > rowBurst })
-	send(t, player, held(0))
-	eventually(t, "another peer's pad works", func() bool { return r.isHeld(0) })
-	eventually(t, "the flooder is closed", func() bool { return testutil.ToFloat64(r.service.count.tooFast) == 1 })
-	stop()
-	flooding.Wait()
-	eventually(t, "its pad is released", func() bool { return r.maker.pad(3).neutral() })
-	// On a busy machine its pongs may have been late meanwhile; what it holds comes back then.
-	eventually(t, "the other peer's pad is held still", func() bool { return r.isHeld(0) })
-}
-
-// TestChurn: peers that come and go leave nothing behind; the leak gate looks at the end.
-func TestChurn(t *testing.T) {
-	r := start(t, config(), newFakeMaker())
-	for i := range 50 {
-		conn := r.join(t)
-		send(t, conn, held(i%Slots))
-		if i%2 == 0 {
-			_ = conn.CloseNow()
-		} else {
-			_ = conn.Close(websocket.StatusNormalClosure, "")
-		}
-	}
-	eventually(t, "all peers are gone", func() bool { return testutil.ToFloat64(r.service.count.peers) == 0 })
-	eventually(t, "all is released", func() bool {
-		for slot := range Slots {
-			if p := r.maker.pad(slot); p != nil && !p.neutral() {
-				return false
-			}
-		}
-		return true
-	})
-	if n := r.maker.count(); n > Slots {
-		t.Errorf("%d pads were made for %d slots", n, Slots)
-	}
-}
-
 func TestGuard(t *testing.T) {
 	r := start(t, config(), newFakeMaker())
 	for _, credential := range []string{"", "kasm_user:", "kasm_user:wrong"} {
@@ -292,18 +244,6 @@ func TestGuard(t *testing.T) {
 		t.Fatalf("any path: %v", err)
 	}
 	_ = conn.CloseNow()
-}
-
-func TestTooManyPeers(t *testing.T) {
-	r := start(t, config(), newFakeMaker())
-	for range maxPeers {
-		r.join(t)
-	}
-	eventually(t, "all are in", func() bool { return testutil.ToFloat64(r.service.count.peers) == maxPeers })
-	conn := testkit.Dial(t, r.server.URL)
-	if _, _, err := conn.Read(t.Context()); websocket.CloseStatus(err) != ws.TryAgainLater {
-		t.Errorf("one too many: %v", err)
-	}
 }
 
 func TestConfigFaults(t *testing.T) {
