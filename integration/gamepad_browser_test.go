@@ -72,10 +72,38 @@ func (m *machine) testBrowser(t *testing.T) {
 		told, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`messages.some(m => m.message_type === "rumble" && m.index === 0 && m.strong === 1)`))
 		return err == nil && told
 	})
+	m.Call(t, "/force", map[string]any{"node": force["node"], "do": "close"}, nil)
 	if err := chromedp.Cancel(ctx); err != nil {
 		t.Fatalf("close the browser: %v", err)
 	}
 	if got := event.frame(t); got != "1/0x13c=0" {
 		t.Errorf("the browser is closed: %s", got)
 	}
+}
+
+// testConsole: a press in the console is an event in the guest, and what a game there plays is felt at the pad.
+func (m *machine) testConsole(t *testing.T) {
+	m.startService(t, nil)
+	p := newPage(t, 2*time.Minute, nil, fakePad)
+	p.open("https://" + m.Addr(doorPort) + "/login?token=" + url.QueryEscape(testkit.Token))
+	p.until(time.Minute, "the page knows the services", `globalThis.ghostaux?.events.link === "open"`)
+	p.run(`plug(true)`)
+	event := m.read(t, m.waitPad(t, 0).Node)
+	for _, step := range [][2]string{
+		{"pad.buttons[0].value = 1", "1/0x130=1"},
+		{"pad.axes[3] = -0.5", "3/0x4=-16383"},
+		{"pad.buttons[0].value = pad.axes[3] = 0", "1/0x130=0 3/0x4=0"},
+	} {
+		p.run(step[0])
+		if got := event.frame(t); got != step[1] {
+			t.Errorf("%s: %s, want %s", step[0], got, step[1])
+		}
+	}
+	var id int
+	node := m.pads(t)[0].Node
+	m.Call(t, "/force", map[string]any{"node": node, "do": "upload", "id": -1, "strong": 0xffff, "weak": 0x8000, "length": 1000}, &id)
+	m.Call(t, "/force", map[string]any{"node": node, "do": "play", "id": id, "value": 1}, nil)
+	p.until(time.Minute, "the pad rumbles", `pad.vibrationActuator.effects.some((e) => e.strongMagnitude === 1 && e.weakMagnitude === 0.5 && e.duration > 0)`)
+	p.run(`plug(false)`)
+	p.faultless()
 }

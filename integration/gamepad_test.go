@@ -34,6 +34,7 @@ func TestGamepad(t *testing.T) {
 	t.Run("not a pad", m.testNotAPad)
 	t.Run("no permission", m.testNoPermission)
 	t.Run("browser", m.testBrowser)
+	t.Run("console", m.testConsole)
 }
 
 // padInputs are all buttons and both ends of all axes: the cell of the row and its value.
