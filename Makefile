@@ -2,7 +2,7 @@
 # make test    everything, as CI runs it: installs what the tests need, checks, unit and integration tests
 # make check   the quick loop: vet, staticcheck, gofumpt, unit tests with the race detector
 # make build   bin/ghostaux, static, with the console when there is npm
-# make screenshots  the pictures of the console in docs/console
+# make screenshots  pictures of the console in bin/screenshots, and those of the docs in docs/console
 # make dist    binaries for amd64 and arm64, Debian packages, SBOM, licences and checksums
 # make dist-check  makes them twice, compares the bytes, runs them (arm64 under qemu) and installs the package
 # make bench   the figures: latency, CPU, memory, throughput
@@ -62,8 +62,9 @@ bench:
 	cd integration && $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m .
 
 screenshots: console
-	mkdir -p docs/console
-	$(GO) test -count=1 -run TestConsoleLook ./integration -screenshots $(CURDIR)/docs/console
+	mkdir -p bin/screenshots docs/console
+	$(GO) test -count=1 -run 'TestConsole(Look|Roles|Panel)$$' ./integration -screenshots $(CURDIR)/bin/screenshots
+	cp bin/screenshots/{console-*,missing-1440-light,login-1440-light}.png docs/console
 
 bin/tools/staticcheck:
 	GOBIN=$(CURDIR)/bin/tools $(GO) install $(STATICCHECK)

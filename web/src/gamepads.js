@@ -106,18 +106,19 @@ export class Gamepads extends EventTarget {
     if (slot !== undefined) this.channel.send(JSON.stringify({ message_type: type, id: pad.id, index: slot }));
   }
 
+  // poll has a timer that makes up for late calls, as chained timeouts do not.
   #poll() {
-    if (this.polling || this.pads.size === 0) return;
-    this.polling = true;
+    if (this.timer || this.pads.size === 0) return;
     this.rated = performance.now();
-    const step = () => {
-      this.polling = this.pads.size > 0;
-      if (!this.polling) return;
+    this.timer = setInterval(() => {
+      if (this.pads.size === 0) {
+        clearInterval(this.timer);
+        this.timer = undefined;
+        return;
+      }
       if (!document.hidden) this.#look();
       this.#rate();
-      setTimeout(step, EVERY_MS);
-    };
-    step();
+    }, EVERY_MS);
   }
 
   // look sends the rows that have changed.
