@@ -5,11 +5,13 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
 	"github.com/coder/websocket"
 
 	"ghostaux/pkg/testkit"
@@ -52,6 +54,32 @@ func TestNginxOnePort(t *testing.T) {
 		}
 	}
 	p.everything(t)
+}
+
+// The console finds out by itself how much nginx takes at once, which by default is 1 MiB.
+func TestNginxConsoleUpload(t *testing.T) {
+	p := startProxied(t, "/desk/7", func(g *testkit.Ghostaux) string {
+		return "location /desk/7/ { proxy_pass https://" + g.Addr(t, "frontdoor") + "; " + proxyLines + " }"
+	}, "--prefix", "/desk/7")
+	page := newPage(t, 2*time.Minute, nil)
+	page.open(p.base + "/login?token=" + url.QueryEscape(testkit.Token))
+	page.until(20*time.Second, "the page knows the services", `globalThis.ghostaux?.events.link === "open"`)
+	content := randomContent(11, 20<<20+5)
+	path := filepath.Join(t.TempDir(), "through.bin")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chromedp.Run(page.ctx, chromedp.SetUploadFiles(chromedp.CSS(".drop input[type=file]"), []string{path})); err != nil {
+		t.Fatal(err)
+	}
+	page.until(time.Minute, "it has ended", `ghostaux.uploads.list[0]?.finished`)
+	if problem := ask[string](page, `ghostaux.uploads.list[0].problem`); problem != "" {
+		t.Errorf("it failed: %s", problem)
+	}
+	if got, err := os.ReadFile(filepath.Join(p.uploadDir, "through.bin")); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("the file: %v, equal %v", err, bytes.Equal(got, content))
+	}
+	page.faultless()
 }
 
 // A port for each service, the paths made by nginx.

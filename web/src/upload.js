@@ -4,6 +4,7 @@ import { address } from "./channel.js";
 import { load, save } from "./settings.js";
 
 const PIECE = 8 << 20; // bytes a request: below the 10 MB that proxies often allow
+const LEAST = 256 << 10; // that a proxy may allow
 const AT_ONCE = 3; // files
 const FIRST_MS = 500; // until a lost connection is tried again, doubling
 const MOST_MS = 8000;
@@ -23,6 +24,7 @@ export class Transfer {
     this.problem = "";
     this.speed = 0; // bytes/s
     this.delay = FIRST_MS;
+    this.piece = PIECE; // of the next request
     this.key = `${path}|${file.size}|${file.lastModified}`;
   }
 
@@ -35,6 +37,7 @@ export class Uploads extends EventTarget {
   constructor(events) {
     super();
     this.events = events;
+    this.most = PIECE; // of a request: less than a proxy has refused
     this.list = [];
     this.known = load("uploads", []); // [key, location]
     const again = () => this.#wake();
@@ -163,11 +166,20 @@ export class Uploads extends EventTarget {
     await this.#find(transfer);
     do {
       if (!mine()) return;
-      const piece = transfer.file.slice(transfer.offset, transfer.offset + PIECE);
+      const piece = transfer.file.slice(transfer.offset, transfer.offset + Math.min(transfer.piece, this.most));
       await readable(piece);
-      const answer = await this.#request(transfer, "PATCH", piece);
-      transfer.offset = Number(answer.getResponseHeader("Upload-Offset"));
-      transfer.delay = FIRST_MS;
+      try {
+        const answer = await this.#request(transfer, "PATCH", piece);
+        transfer.offset = Number(answer.getResponseHeader("Upload-Offset"));
+        transfer.delay = FIRST_MS;
+        transfer.piece = Math.min(2 * transfer.piece, PIECE);
+      } catch (error) {
+        // A proxy refuses a request for its size with 413, or cuts it; ghostaux itself has said at the beginning whether it takes the file.
+        const half = Math.max(LEAST, piece.size >> 1);
+        if (!error.status) transfer.piece = half;
+        if (error.status !== 413 || piece.size <= LEAST) throw error;
+        this.most = Math.min(this.most, half);
+      }
     } while (transfer.offset < transfer.size);
   }
 
