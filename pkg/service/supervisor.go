@@ -12,14 +12,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Retry delays: doubling from firstDelay. A broken device is tried ever more rarely; a missing one is looked for
-// often enough that it is found within two seconds of appearing, which costs one failed connect or open. All missing
-// ones are looked for at the same time, so that they wake the machine once.
+// Retry delays: doubling from firstDelay. A broken device is tried ever more rarely; a missing one is looked for at every
+// look of the process, which costs one failed connect or open.
 const (
-	firstDelay     = 500 * time.Millisecond
-	maxDelay       = 30 * time.Second
-	maxDelayAbsent = 1900 * time.Millisecond
-	healthyAfter   = time.Minute // ready for so long, the next failure starts at firstDelay again
+	firstDelay   = 500 * time.Millisecond
+	maxDelay     = 30 * time.Second
+	healthyAfter = time.Minute // ready for so long, the next failure starts at firstDelay again
 )
 
 // Supervisor keeps every service running, and knows how each of them is.
@@ -27,7 +25,6 @@ type Supervisor struct {
 	log     *slog.Logger
 	retries *prometheus.CounterVec
 	states  *prometheus.GaugeVec
-	started time.Time
 
 	mu      sync.Mutex // guards the following fields
 	entries []*entry
@@ -51,7 +48,6 @@ func NewSupervisor(log *slog.Logger, reg prometheus.Registerer, services []Servi
 		states: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "service_state", Help: "1 for the state that each service is in.",
 		}, []string{"service", "state"}),
-		started: time.Now(),
 		changed: make(chan struct{}),
 	}
 	reg.MustRegister(s.retries, s.states)
@@ -109,7 +105,7 @@ func (s *Supervisor) supervise(ctx context.Context, e *entry) {
 		delay = nextDelay(delay, err)
 		wait := spread(delay)
 		if absent(err) {
-			wait = delay - time.Since(s.started)%delay
+			wait = untilMultiple(delay)
 		}
 		s.degraded(e, err, wait)
 		if !sleep(ctx, wait, retryOf(err)) {
@@ -124,7 +120,7 @@ func (s *Supervisor) supervise(ctx context.Context, e *entry) {
 func nextDelay(last time.Duration, err error) time.Duration {
 	limit := maxDelay
 	if absent(err) {
-		limit = maxDelayAbsent
+		limit = LookEvery
 	}
 	return min(max(last*2, firstDelay), limit)
 }

@@ -180,7 +180,7 @@ func TestDelays(t *testing.T) {
 		min, max int32 // runs in the tenth minute
 		ready    bool
 	}{
-		{service.Absent, 31, 33, true},
+		{service.Absent, 33, 34, true},
 		{service.Broken, 2, 3, false},
 	} {
 		synctest.Test(t, func(t *testing.T) {

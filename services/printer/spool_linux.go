@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"ghostaux/pkg/service"
 )
 
 const (
@@ -18,10 +20,6 @@ const (
 	watched = unix.IN_CLOSE_WRITE | unix.IN_MOVED_TO | unix.IN_MODIFY | unix.IN_ATTRIB |
 		unix.IN_DELETE | unix.IN_MOVED_FROM | unix.IN_DELETE_SELF | unix.IN_MOVE_SELF | unix.IN_ONLYDIR
 	lostMask = unix.IN_IGNORED | unix.IN_DELETE_SELF | unix.IN_MOVE_SELF | unix.IN_UNMOUNT
-
-	// tick is how often the path is compared with what is watched: a link that points elsewhere makes no event, and a
-	// directory that was removed makes none while a file of it is open.
-	tick = 2 * time.Second
 )
 
 var errLost = errors.New("the directory was removed, moved or replaced")
@@ -83,10 +81,11 @@ func (s *spool) inPlace() bool {
 	return unix.Stat(s.path, &now) == nil && uint64(now.Dev) == s.dev && now.Ino == s.ino
 }
 
-// read waits for events, at most for a tick, and gives them to handle in their order. It returns errLost when there will be
-// no more of this directory, after all there were.
+// read waits for events and gives them to handle in their order, or until the next look at the path: a link that points
+// elsewhere makes no event, and a directory that was removed makes none while a file of it is open. It returns errLost
+// when there will be no more of this directory, after all there were.
 func (s *spool) read(ctx context.Context, handle func(event) error) error {
-	if err := s.notify.SetReadDeadline(time.Now().Add(tick)); err != nil {
+	if err := s.notify.SetReadDeadline(time.Now().Add(service.NextLook())); err != nil {
 		return err
 	}
 	if ctx.Err() != nil { // later than the deadline, which the end of ctx would otherwise have moved before it was set

@@ -18,7 +18,6 @@ import (
 )
 
 const (
-	watchEvery = 2 * time.Second // how soon a directory that was replaced or locked is noticed
 	sweepEvery = time.Minute
 	readyWait  = time.Second // that a request waits for the directory to be tried again
 )
@@ -111,23 +110,24 @@ func (s *Service) down(why string) {
 }
 
 func (s *Service) watch(ctx context.Context, st *store) error {
-	tick := time.NewTicker(watchEvery)
-	defer tick.Stop()
+	look := time.NewTimer(service.NextLook())
+	defer look.Stop()
 	defer s.speed.Store(0)
-	swept, before := time.Now(), s.counters.written.Load()
+	swept, looked, before := time.Now(), time.Now(), s.counters.written.Load()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case <-look.C:
 		}
+		look.Reset(service.NextLook())
 		if err := st.still(); err != nil {
 			return err
 		}
 		now := s.counters.written.Load()
-		s.speed.Store((now - before) * int64(time.Second) / int64(watchEvery))
-		before = now
-		if time.Since(swept) >= min(sweepEvery, max(s.config.PartTTL/4, watchEvery)) {
+		s.speed.Store(int64(float64(now-before) / time.Since(looked).Seconds()))
+		looked, before = time.Now(), now
+		if time.Since(swept) >= min(sweepEvery, max(s.config.PartTTL/4, service.LookEvery)) {
 			st.sweep(time.Now())
 			swept = time.Now()
 		}
