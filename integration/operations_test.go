@@ -2,6 +2,7 @@ package integration
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -31,6 +32,32 @@ func TestMetricsAreDocumented(t *testing.T) {
 	for _, m := range regexp.MustCompile("(?m)^\\| `(ghostaux_\\w+)` \\|").FindAllStringSubmatch(string(doc), -1) {
 		if !there[m[1]] {
 			t.Errorf("docs/OPERATIONS.md has %s, which is not there", m[1])
+		}
+	}
+}
+
+// Every flag that operators read of is one of ghostaux, or of the programs that the document speaks of.
+func TestDocumentedFlagsExist(t *testing.T) {
+	known := map[string]bool{}
+	for _, flag := range strings.Fields("debug directory relay ssl upload_dir device device-cgroup-rule group-add install patch-file") {
+		known[flag] = true // of the old programs, docker, helm and kubectl
+	}
+	for _, command := range []string{"", "serve", "install", "install-panel", "card-agent", "check"} {
+		out, err := exec.Command(testkit.Binary(t), append(strings.Fields(command), "--help")...).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`--(?:\[no-\])?([a-z][a-z0-9-]+)`).FindAllStringSubmatch(string(out), -1) {
+			known[m[1]] = true
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(testkit.Root(t), "docs/OPERATIONS.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile("[ `(]--([a-z][a-z0-9_-]+)").FindAllStringSubmatch(string(text), -1) {
+		if !known[m[1]] {
+			t.Errorf("docs/OPERATIONS.md names --%s, which is not there", m[1])
 		}
 	}
 }

@@ -64,7 +64,7 @@ func TestNginxConsoleUpload(t *testing.T) {
 	page := newPage(t, 2*time.Minute, nil)
 	page.open(p.base + "/login?token=" + url.QueryEscape(testkit.Token))
 	page.until(20*time.Second, "the page knows the services", `globalThis.ghostaux?.events.link === "open"`)
-	content := randomContent(11, 20<<20+5)
+	content := randomContent(11, 6<<20+5)
 	path := filepath.Join(t.TempDir(), "through.bin")
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
