@@ -51,14 +51,7 @@ func TestUploadDropzone(t *testing.T) {
 	if _, err := chromedp.Run(ctx, chromedp.SetUploadFiles("input.dz-hidden-input", append(paths, taken))); err != nil {
 		t.Fatal(err)
 	}
-	var state dropzoneState
-	testkit.Eventually(t, 100*time.Second, "every file is sent", func() bool {
-		text, err := chromedp.Run(ctx, chromedp.Evaluate[string]("JSON.stringify(state)"))
-		if err != nil || json.Unmarshal([]byte(text), &state) != nil {
-			t.Fatalf("state: %v %s", err, text)
-		}
-		return state.Drained
-	})
+	state := waitDropzone(ctx, u)
 	for _, path := range paths {
 		name := filepath.Base(path)
 		if !state.Done[name] || state.Progress[name] != 100 {
@@ -76,6 +69,19 @@ func TestUploadDropzone(t *testing.T) {
 		t.Errorf("%d names in the directory: %q", n, u.names())
 	}
 	u.testPage(ctx, page.URL)
+}
+
+// waitDropzone waits until the page has sent all that it was given, or has given it up.
+func waitDropzone(ctx context.Context, u *uploader) (state dropzoneState) {
+	u.Helper()
+	testkit.Eventually(u, 100*time.Second, "every file is sent", func() bool {
+		text, err := chromedp.Run(ctx, chromedp.Evaluate[string]("JSON.stringify(state)"))
+		if err != nil || json.Unmarshal([]byte(text), &state) != nil {
+			u.Fatalf("state: %v %s", err, text)
+		}
+		return state.Drained
+	})
+	return state
 }
 
 // testPage uses the small page of --upload-page, for those without the Workspaces interface.

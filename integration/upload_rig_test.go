@@ -172,7 +172,16 @@ func writeRandom(t testing.TB, dir, name string, size int64) string {
 	return path
 }
 
-// uploadProxy is the page, and the proxy in front of the container, which adds a path and the credential.
+// dropzonePage serves testdata/upload.html and what it loads.
+func dropzonePage(t testing.TB) *http.ServeMux {
+	t.Helper()
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "testdata/upload.html") })
+	mux.Handle("/node_modules/", http.StripPrefix("/node_modules/", http.FileServer(http.Dir(testkit.NodeModules(t)))))
+	return mux
+}
+
+// proxy is the page, and the proxy in front of the container, which adds a path and the credential.
 func (u *uploader) proxy() *httptest.Server {
 	u.Helper()
 	target, err := url.Parse(u.g.URL(u, "frontdoor", ""))
@@ -185,9 +194,7 @@ func (u *uploader) proxy() *httptest.Server {
 		r.Out.URL.Path = strings.TrimPrefix(r.In.URL.Path, "/desktop/1")
 		r.Out.Header.Set("Authorization", testkit.Authorization(testkit.Token))
 	}}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "testdata/upload.html") })
-	mux.Handle("/node_modules/", http.StripPrefix("/node_modules/", http.FileServer(http.Dir(testkit.NodeModules(u)))))
+	mux := dropzonePage(u)
 	mux.Handle("/desktop/1/", proxy)
 	srv := httptest.NewServer(mux)
 	u.Cleanup(func() {

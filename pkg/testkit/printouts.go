@@ -103,13 +103,15 @@ func (p *Printouts) Done() []Printout {
 // Wait waits for n documents and returns them; more fail the test.
 func (p *Printouts) Wait(t testing.TB, limit time.Duration, n int) []Printout {
 	t.Helper()
-	deadline := time.Now().Add(limit)
-	for len(p.Done()) < n && time.Now().Before(deadline) {
-		time.Sleep(2 * time.Millisecond)
-	}
+	defer func() {
+		if t.Failed() {
+			t.Logf("%d documents came, %d were waited for", len(p.Done()), n)
+		}
+	}()
+	Eventually(t, limit, "the documents come", func() bool { return len(p.Done()) >= n })
 	done := p.Done()
 	if len(done) != n {
-		t.Fatalf("%d documents within %v, want %d", len(done), limit, n)
+		t.Fatal("more documents came than were waited for")
 	}
 	return done
 }

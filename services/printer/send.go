@@ -24,7 +24,7 @@ type sender struct {
 	*Service
 	relay *relay.Client
 	chunk int       // bytes of a document in one datagram
-	last  time.Time // of the last datagram
+	last  time.Time // when the last datagram was due
 	timer *time.Timer
 
 	packet []byte // a CHUNK; made for the first document
@@ -194,9 +194,11 @@ func (s *sender) poke(ctx context.Context) {
 	}
 }
 
-// send sends one datagram, not sooner after the last than the gap.
+// send sends one datagram, not sooner than the gap after the last one was due. A timer is late by half a millisecond or
+// more, which the next wait makes good, within a twentieth of the pace.
 func (s *sender) send(ctx context.Context, gap time.Duration, packet []byte) error {
-	if wait := gap - time.Since(s.last); wait > 0 {
+	due := s.last.Add(gap)
+	if wait := time.Until(due); wait > 0 {
 		s.timer.Reset(wait)
 		select {
 		case <-s.timer.C:
@@ -205,6 +207,9 @@ func (s *sender) send(ctx context.Context, gap time.Duration, packet []byte) err
 		}
 	}
 	err := s.relay.Send(ctx, packet)
-	s.last = time.Now()
+	s.last = due
+	if latest := time.Now().Add(-s.config.Pace / 20); due.Before(latest) {
+		s.last = latest
+	}
 	return err
 }

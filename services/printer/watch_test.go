@@ -72,6 +72,7 @@ func TestWhatIsANewDocument(t *testing.T) {
 	}
 }
 
+// A program may write over minutes, and close the file in between.
 func TestSlowWriter(t *testing.T) {
 	d := newDesk(t)
 	p := d.browser()
@@ -121,6 +122,7 @@ func TestSameFileWrittenTwice(t *testing.T) {
 	}
 }
 
+// What waits is not the file that the next document is written over.
 func TestOverwrittenWhileItWaits(t *testing.T) {
 	d := newDesk(t)
 	x := d.xvnc()
@@ -225,6 +227,7 @@ func TestFaultsOfTheDirectory(t *testing.T) {
 	}
 }
 
+// The queue is full, so the kernel's list of events fills too; what it could not hold is found in the directory.
 func TestEventsOverflow(t *testing.T) {
 	d := newDesk(t)
 	d.write("other-a.pdf", testkit.PDF(100, 1))
