@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"io"
 	"net"
 	"runtime"
@@ -68,6 +69,9 @@ type readAhead struct {
 
 // Read reads into p, or hands on what an earlier one has read.
 func (r *readAhead) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil // without waiting
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.block == nil && r.more && len(p) < blockSize {
@@ -96,7 +100,10 @@ func (r *readAhead) wait() error {
 		}
 		r.raw, r.ready = raw, r.fill
 	}
-	if err := r.raw.Read(r.ready); err != nil {
+	if err := r.raw.Read(r.ready); err != nil { // of the waiting: closed, or the deadline
+		if op, ok := errors.AsType[*net.OpError](err); ok {
+			op.Op = "read" // which net/http looks at
+		}
 		return err
 	}
 	switch {

@@ -93,13 +93,17 @@ func TestReadAheadWaits(t *testing.T) {
 	if err := c.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Read(make([]byte, 100)); !errors.Is(err, os.ErrDeadlineExceeded) {
+	_, err := c.Read(make([]byte, 100))
+	if op, ok := errors.AsType[*net.OpError](err); !ok || op.Op != "read" || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("after the deadline: %v", err)
 	}
 	if n := b.lent.Load(); n != 0 {
 		t.Errorf("%d blocks are lent while it waits", n)
 	}
 	_ = c.SetReadDeadline(time.Time{})
+	if n, err := c.Read(nil); n != 0 || err != nil {
+		t.Errorf("nothing wanted: %d, %v", n, err)
+	}
 	ended := make(chan error, 1)
 	read := func() {
 		_, err := c.Read(make([]byte, 100))

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"ghostaux/pkg/testkit"
 )
@@ -72,6 +73,7 @@ func TestTables(t *testing.T) {
 // FuzzTables holds that a document in pieces has the tables that it has as a whole.
 func FuzzTables(f *testing.F) {
 	f.Add([]byte("startxref 17 startxref\n5"), uint8(3))
+	f.Add([]byte("startxref00000000000000000000"), uint8(0)) // seems to be one, in pieces, until its last digit
 	f.Fuzz(func(t *testing.T, data []byte, step uint8) {
 		var whole, pieces tables
 		_, _ = whole.Write(data)
@@ -86,7 +88,7 @@ func FuzzTables(f *testing.F) {
 			}
 		}
 		if len(whole.found) < maxTables {
-			if diff := cmp.Diff(whole.found, pieces.found, cmp.AllowUnexported(table{})); diff != "" {
+			if diff := cmp.Diff(whole.found, pieces.found, cmp.AllowUnexported(table{}), cmpopts.EquateEmpty()); diff != "" {
 				t.Fatal(diff)
 			}
 		}
