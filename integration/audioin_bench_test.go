@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"context"
 	"encoding/binary"
 	"flag"
 	"fmt"
@@ -165,6 +166,7 @@ func BenchmarkAudioInSoak(b *testing.B) {
 	p := testkit.StartPulse(b)
 	g := startAudioIn(b, p)
 	conn := testkit.Dial(b, g.URL(b, "audioin", "/?sample_rate="+strconv.Itoa(impulseRate)))
+	closed := conn.CloseRead(b.Context()) // who does not read answers no ping
 	mark := make([]byte, 4*size)
 	loud(mark[:4*impulse])
 	plain := make([]byte, 4*size)
@@ -185,7 +187,12 @@ func BenchmarkAudioInSoak(b *testing.B) {
 		for range impulses {
 			from := rec.Len()
 			wanted.Store(true)
-			at := <-sent
+			var at time.Time
+			select {
+			case at = <-sent:
+			case <-closed.Done():
+				b.Fatalf("the microphone's connection has ended: %v", context.Cause(closed))
+			}
 			if heard, ok := arrival(b, rec, from); ok {
 				delays = append(delays, heard.Sub(at))
 			}
