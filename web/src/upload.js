@@ -14,7 +14,7 @@ const METADATA = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(
 
 // Transfer is one file. State: "waiting", "sending", "retrying", "paused", "done", "failed" (why is in problem),
 // "cancelled".
-export class Transfer {
+class Transfer {
   constructor(file, path) {
     this.file = file;
     this.path = path;
