@@ -70,9 +70,15 @@ func TestUploadKilledBeforeTheAnswer(t *testing.T) {
 	}
 }
 
-// TestUploadWithoutAnExclusiveRename: NFS and some FUSE do not know RENAME_NOREPLACE; then a hard link gives the name, and
-// keeps the rule for names that are taken, also for many at once.
+// TestUploadWithoutAnExclusiveRename: NFS and some FUSE do not know RENAME_NOREPLACE; then a hard link gives the name, or
+// an empty file keeps it where there are no links either. The rule for names that are taken holds, also for many at once.
 func TestUploadWithoutAnExclusiveRename(t *testing.T) {
+	for calls, errno := range map[string]string{"renameat2": "EINVAL", "renameat2,linkat": "EOPNOTSUPP"} {
+		t.Run(calls, func(t *testing.T) { manyOfOneName(t, calls, "error="+errno) })
+	}
+}
+
+func manyOfOneName(t *testing.T, calls, fault string) {
 	const count = 8
 	for conflict, want := range map[string]struct {
 		answers map[string]int
@@ -82,7 +88,7 @@ func TestUploadWithoutAnExclusiveRename(t *testing.T) {
 		"rename": {map[string]int{"uploaded Chunk": count}, count},
 	} {
 		t.Run(conflict, func(t *testing.T) {
-			u := faulty(t, t.TempDir(), "renameat2", "error=EINVAL", "--upload-conflict", conflict)
+			u := faulty(t, t.TempDir(), calls, fault, "--upload-conflict", conflict)
 			var all sync.WaitGroup
 			var mu sync.Mutex
 			answers, sent := map[string]int{}, map[string]bool{}

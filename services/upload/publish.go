@@ -167,25 +167,58 @@ type renameTo struct {
 }
 
 // rename moves a name from one folder to another in one step. Where the file system has no RENAME_NOREPLACE (NFS,
-// some FUSE), a hard link does it.
+// some FUSE), a hard link does it, and where it has none either, an empty file that keeps the name.
 func rename(from *os.File, name string, to renameTo) error {
-	flags := uint(unix.RENAME_NOREPLACE)
-	if to.replace {
-		flags = 0
-	}
 	return control(from, func(source int) error {
 		return control(to.dir, func(target int) error {
-			err := unix.Renameat2(source, name, target, to.name, flags)
-			if flags != 0 && (errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS)) {
-				if link := unix.Linkat(source, name, target, to.name, 0); link == nil {
-					return unix.Unlinkat(source, name, 0)
-				} else if !errors.Is(link, unix.EPERM) { // a folder, or a file system without links
-					err = link
-				}
+			if to.replace {
+				return unix.Renameat(source, name, target, to.name)
 			}
-			return err
+			err := unix.Renameat2(source, name, target, to.name, unix.RENAME_NOREPLACE)
+			if !lacking(err) {
+				return err
+			}
+			err = unix.Linkat(source, name, target, to.name, 0)
+			if err == nil {
+				return unix.Unlinkat(source, name, 0)
+			}
+			if !lacking(err) {
+				return err
+			}
+			return renameOver(source, name, target, to.name)
 		})
 	})
+}
+
+// lacking reports whether the file system does not know what it was asked for. EPERM is a hard link of a folder, too.
+func lacking(err error) bool {
+	return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EPERM)
+}
+
+// renameOver takes the name with something empty of the same kind, which can be done once, and puts the thing in its place.
+func renameOver(source int, name string, target int, to string) error {
+	var thing unix.Stat_t
+	if err := unix.Fstatat(source, name, &thing, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return err
+	}
+	flags := 0
+	if thing.Mode&unix.S_IFMT == unix.S_IFDIR {
+		if err := unix.Mkdirat(target, to, 0o777); err != nil {
+			return err
+		}
+		flags = unix.AT_REMOVEDIR
+	} else {
+		fd, err := unix.Openat(target, to, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o666)
+		if err != nil {
+			return err
+		}
+		_ = unix.Close(fd)
+	}
+	if err := unix.Renameat(source, name, target, to); err != nil {
+		_ = unix.Unlinkat(target, to, flags) // which nobody can have written to yet, or it would not be empty
+		return err
+	}
+	return nil
 }
 
 // control gives f the descriptor of an open directory, or fails when it was closed.

@@ -140,10 +140,16 @@ func (s *Service) fault(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		advice = fmt.Sprintf("Let user %d write to %s: chown or chmod it, or choose another directory with --upload-dir.", os.Getuid(), s.dir)
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist) && !making(err):
 		advice = fmt.Sprintf("%s was removed; it is made again.", s.dir)
 	}
 	return &service.Fault{Err: err, Kind: service.Broken, Advice: advice, Retry: s.retry}
+}
+
+// making reports whether the directory could not be made, which in some places nothing can.
+func making(err error) bool {
+	path, ok := errors.AsType[*fs.PathError](err)
+	return ok && path.Op == "mkdir"
 }
 
 // current returns the store. While there is none it has the directory tried again, so that the first upload after
