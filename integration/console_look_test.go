@@ -154,9 +154,13 @@ func (p *consolePage) look(scene, axe string, widths ...int64) {
 	}
 }
 
+// size makes the window so wide and as high as the page, for somebody who wants the theme and no motion: a colour on its way
+// to another is neither.
 func (p *consolePage) size(width int64, theme string) {
 	p.t.Helper()
-	params := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}}
+	params := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: theme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+	}}
 	if _, err := chromedp.Call(p.ctx, emulation.SetEmulatedMedia, params); err != nil {
 		p.t.Fatal(err)
 	}
