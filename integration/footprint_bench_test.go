@@ -124,7 +124,7 @@ func BenchmarkFootprintInUse(b *testing.B) {
 // come and gone without a word, and while a pad is played at 50 Hz, by /metrics both times. The pages of the program that every
 // socket needs are so counted in the player's and the microphone's part.
 func BenchmarkFootprintPad(b *testing.B) {
-	m := &machine{testkit.StartGuest(b, testkit.GuestSpec{
+	m := &machine{Guest: testkit.StartGuest(b, testkit.GuestSpec{
 		Files: map[string]string{"/bin/ghostaux": testkit.Binary(b)}, Ports: []int{padPort, doorPort},
 	})}
 	for b.Loop() {

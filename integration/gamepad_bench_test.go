@@ -27,7 +27,7 @@ const (
 // than reading a socket and writing such frames, since an emulated processor is slow at both. No program reads the pads
 // meanwhile: on the guest's one processor it would run before the write returns.
 func BenchmarkGamepadGuest(b *testing.B) {
-	m := &machine{testkit.StartGuest(b, testkit.GuestSpec{
+	m := &machine{Guest: testkit.StartGuest(b, testkit.GuestSpec{
 		Files: map[string]string{"/bin/ghostaux": testkit.Binary(b)}, Ports: []int{padPort, doorPort, relayPort},
 	})}
 	bare := m.relay(b)

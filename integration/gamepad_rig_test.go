@@ -21,6 +21,7 @@ const (
 // machine is the guest with the real binary in it.
 type machine struct {
 	*testkit.Guest
+	stopping int // the PID of the last one that was told to end
 }
 
 // startService runs ghostaux in the guest and returns when it is ready. SIGTERM, and exit code 0, end it with the test.
@@ -46,13 +47,22 @@ func (m *machine) launchAs(t testing.TB, uid int, env []string, args ...string) 
 	env = append([]string{"GHOSTAUX_AUTH_TOKEN=" + testkit.Token}, env...)
 	m.Call(t, "/start", map[string]any{"args": args, "env": env, "uid": uid}, &pid)
 	t.Cleanup(func() {
-		m.Signal(t, pid, syscall.SIGTERM)
+		m.stop(t, pid)
 		if code := m.Wait(t, pid); code != 0 {
 			t.Errorf("ghostaux ended with %d", code)
 		}
 	})
 	m.waitOutput(t, pid, `"endpoint":"","addr":"[::]:4904"`)
 	return pid
+}
+
+// stop sends SIGTERM once: a second one ends ghostaux in the middle of its stopping, with exit code 1.
+func (m *machine) stop(t testing.TB, pid int) {
+	t.Helper()
+	if m.stopping != pid {
+		m.stopping = pid
+		m.Signal(t, pid, syscall.SIGTERM)
+	}
 }
 
 func (m *machine) output(t testing.TB, pid int) (text string) {

@@ -5,7 +5,6 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/coder/websocket"
@@ -23,7 +22,7 @@ const kasmConfig = "030000005e040000be02000014010000,XInput Controller,platform:
 func TestGamepad(t *testing.T) {
 	files := map[string]string{"/bin/ghostaux": testkit.Binary(t)}
 	buildSDLProbe(t, files)
-	m := &machine{testkit.StartGuest(t, testkit.GuestSpec{Files: files, Ports: []int{padPort, doorPort}})}
+	m := &machine{Guest: testkit.StartGuest(t, testkit.GuestSpec{Files: files, Ports: []int{padPort, doorPort}})}
 	t.Run("xbox360", m.testXbox360)
 	t.Run("kasm", m.testKasm)
 	t.Run("four pads", m.testFour)
@@ -225,7 +224,7 @@ func (m *machine) testGoodbyes(t *testing.T) {
 	if got := event.frame(t); got != pressed {
 		t.Errorf("pressed: %s", got)
 	}
-	m.Signal(t, pid, syscall.SIGTERM)
+	m.stop(t, pid)
 	if got := event.last(t); got != "" && got != released {
 		t.Errorf("SIGTERM: %s", got)
 	}
