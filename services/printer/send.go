@@ -9,6 +9,8 @@ import (
 	"os"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"ghostaux/pkg/relay"
 )
 
@@ -24,7 +26,7 @@ type sender struct {
 	*Service
 	relay *relay.Client
 	chunk int       // bytes of a document in one datagram
-	last  time.Time // when the last datagram was due
+	last  time.Time // of the last datagram
 	timer *time.Timer
 
 	packet []byte // a CHUNK; made for the first document
@@ -194,22 +196,32 @@ func (s *sender) poke(ctx context.Context) {
 	}
 }
 
-// send sends one datagram, not sooner than the gap after the last one was due. A timer is late by half a millisecond or
-// more, which the next wait makes good, within a twentieth of the pace.
+// send sends one datagram, not sooner after the last than the gap.
 func (s *sender) send(ctx context.Context, gap time.Duration, packet []byte) error {
-	due := s.last.Add(gap)
-	if wait := time.Until(due); wait > 0 {
-		s.timer.Reset(wait)
+	if err := s.wait(ctx, s.last.Add(gap)); err != nil {
+		return err
+	}
+	err := s.relay.Send(ctx, packet)
+	s.last = time.Now()
+	return err
+}
+
+// fine is how much of a wait the kernel's own sleep does: Go's timers are late by half a millisecond or more, which would be
+// a twentieth of the pace.
+const fine = time.Millisecond
+
+func (s *sender) wait(ctx context.Context, until time.Time) error {
+	if d := time.Until(until.Add(-fine)); d > 0 {
+		s.timer.Reset(d)
 		select {
 		case <-s.timer.C:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-	err := s.relay.Send(ctx, packet)
-	s.last = due
-	if latest := time.Now().Add(-s.config.Pace / 20); due.Before(latest) {
-		s.last = latest
+	for d := time.Until(until); d > 0; d = time.Until(until) { // again after a signal
+		left := unix.NsecToTimespec(d.Nanoseconds())
+		_ = unix.Nanosleep(&left, nil)
 	}
-	return err
+	return nil
 }

@@ -151,7 +151,7 @@ func TestPace(t *testing.T) {
 	d.write("a.pdf", data)
 	got := p.Wait(t, limit, 1)
 	expect(t, got, data)
-	if took := got[0].Ended.Sub(began); took < 6*19*time.Millisecond { // START, five CHUNKs, END
+	if took := got[0].Ended.Sub(began); took < 6*20*time.Millisecond { // START, five CHUNKs, END
 		t.Errorf("seven datagrams in %v", took)
 	}
 }
