@@ -3,6 +3,7 @@ package smartcard
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -87,10 +88,13 @@ func (s *Service) checkConfig() service.Finding {
 
 func (s *Service) checkListening() service.Finding {
 	f := service.Finding{What: "vpcd", OK: true}
+	there, err := s.vpcdListens()
 	switch {
 	case s.config.VpcdListen:
 		f.Detail = "will connect to " + s.config.VpcdAddr
-	case s.vpcdListens():
+	case err != nil:
+		f.Detail = fmt.Sprintf("nobody knows whether it listens at %s: %v", s.config.VpcdAddr, err)
+	case there:
 		f.Detail = "listens at " + s.config.VpcdAddr
 	default:
 		f.OK, f.Detail = false, "does not listen at "+s.config.VpcdAddr
@@ -159,12 +163,12 @@ func splitDevice(device string) (host string, port int, ok bool) {
 	return host, int(n), err == nil && host != ""
 }
 
-// vpcdListens reports whether something listens at VpcdAddr. What is on another machine, or what the kernel does not tell,
-// it takes for granted.
-func (s *Service) vpcdListens() bool {
+// vpcdListens reports whether something listens at VpcdAddr. An error is that it cannot be known: vpcd may be on another
+// machine, or the kernel does not tell.
+func (s *Service) vpcdListens() (bool, error) {
 	host, port, err := net.SplitHostPort(s.config.VpcdAddr)
 	if err != nil {
-		return false
+		return false, err
 	}
 	ips := []string{host}
 	if host == "localhost" {
@@ -173,11 +177,11 @@ func (s *Service) vpcdListens() bool {
 	for _, ip := range ips {
 		addr, err := netip.ParseAddrPort(net.JoinHostPort(ip, port))
 		if err != nil || !addr.Addr().IsLoopback() {
-			return true
+			return false, errors.New("it is on another machine")
 		}
 		if there, err := listens(addr); there || err != nil {
-			return true
+			return there, err
 		}
 	}
-	return false
+	return false, nil
 }

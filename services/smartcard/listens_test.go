@@ -1,9 +1,13 @@
 package smartcard
 
 import (
+	"encoding/binary"
+	"errors"
 	"net"
 	"net/netip"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestListens(t *testing.T) {
@@ -50,6 +54,46 @@ func TestListensToNoConnection(t *testing.T) {
 	addr := conn.LocalAddr().(*net.TCPAddr).AddrPort()
 	if got, err := listens(addr); got || err != nil {
 		t.Errorf("a connection's own port: %v, %v", got, err)
+	}
+}
+
+// TestListAnswer: what is no list says nothing about who listens, least of all that nobody does.
+func TestListAnswer(t *testing.T) {
+	message := func(kind uint16, body ...byte) []byte {
+		b := binary.NativeEndian.AppendUint32(nil, uint32(unix.NLMSG_HDRLEN+len(body)))
+		b = binary.NativeEndian.AppendUint16(b, kind)
+		return append(append(b, make([]byte, unix.NLMSG_HDRLEN-len(b))...), body...)
+	}
+	loopback := netip.MustParseAddr("127.0.0.1")
+	socket := make([]byte, diagAnswer)
+	socket[0], socket[1] = unix.AF_INET, stateListen
+	copy(socket[diagSource:], loopback.AsSlice())
+	mapped := make([]byte, diagAnswer)
+	mapped[0] = unix.AF_INET6
+	whole := loopback.As16()
+	copy(mapped[diagSource:], whole[:])
+	noSuch := binary.NativeEndian.AppendUint32(nil, ^uint32(unix.ENOENT)+1)
+	for name, tt := range map[string]struct {
+		answer      []byte
+		found, done bool
+		fails       bool
+	}{
+		"nobody":               {message(unix.NLMSG_DONE, 0, 0, 0, 0), false, true, false},
+		"one, and more comes":  {message(unix.SOCK_DIAG_BY_FAMILY, socket...), true, false, false},
+		"one, and the end":     {append(message(unix.SOCK_DIAG_BY_FAMILY, socket...), message(unix.NLMSG_DONE, 0, 0, 0, 0)...), true, true, false},
+		"IPv4 in IPv6":         {message(unix.SOCK_DIAG_BY_FAMILY, mapped...), true, false, false},
+		"no tcp_diag":          {message(unix.NLMSG_DONE, noSuch...), false, true, true},
+		"no sock_diag":         {message(unix.NLMSG_ERROR, append(noSuch, make([]byte, 16)...)...), false, true, true},
+		"a socket that is cut": {message(unix.SOCK_DIAG_BY_FAMILY, socket[:20]...), false, true, true},
+		"a message that is":    {message(unix.NLMSG_DONE, 0, 0, 0, 0)[:18], false, true, true},
+		"nothing":              {nil, false, true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			found, done, err := listAnswer(tt.answer, loopback)
+			if found != tt.found || done != tt.done || errors.Is(err, errNoAnswer) != tt.fails {
+				t.Errorf("found %v, done %v, %v", found, done, err)
+			}
+		})
 	}
 }
 

@@ -151,9 +151,13 @@ func (s *Service) open(b *bridge) (closeAll func(), err error) {
 	return closeAll, nil
 }
 
-// lookForVpcd returns a fault when nothing listens where vpcd should.
+// lookForVpcd returns a fault when nothing listens where vpcd should. What cannot be known is taken for granted: a card
+// that is there will tell.
 func (s *Service) lookForVpcd() error {
-	if s.config.VpcdListen || s.vpcdListens() {
+	if s.config.VpcdListen {
+		return nil
+	}
+	if there, err := s.vpcdListens(); there || err != nil {
 		return nil
 	}
 	return &service.Fault{
