@@ -30,8 +30,10 @@ func TestFlood(t *testing.T) {
 	stop()
 	flooding.Wait()
 	eventually(t, "its pad is released", func() bool { return r.maker.pad(3).neutral() })
-	// On a busy machine its pongs may have been late meanwhile; what it holds comes back then.
-	eventually(t, "the other peer's pad is held still", func() bool { return r.isHeld(0) })
+	if !r.isHeld(0) && testutil.ToFloat64(r.service.count.missed) == 0 { // a busy machine's pongs may be late
+		t.Error("the other peer's pad was released, too")
+	}
+	eventually(t, "the other peer's pad is held", func() bool { return r.isHeld(0) })
 }
 
 // TestChurn: peers that come and go leave nothing behind; the leak gate looks at the end.
