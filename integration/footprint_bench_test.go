@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -93,28 +95,26 @@ func BenchmarkFootprintInUse(b *testing.B) {
 		g.WaitState(b, "audioin", "ready")
 		time.Sleep(rest)
 		player := dialRaw(b, g.Addr(b, "audioout"), net.Dialer{})
-		heard := make(chan int)
-		go func() {
-			n := 0
-			for {
-				msg, err := player.next()
-				if err != nil {
-					heard <- n
-					return
-				}
-				n += len(msg)
+		var heard atomic.Int64
+		var listening sync.WaitGroup
+		listening.Go(func() {
+			for msg, err := player.next(); err == nil; msg, err = player.next() {
+				heard.Add(int64(len(msg)))
 			}
-		}()
+		})
 		microphone := testkit.Dial(b, g.URL(b, "audioin", "/?sample_rate=48000"))
 		message := testkit.Sine(1000, 0.5, 48000, 0, 2048)
 		stop := pace(b, 2048*time.Second/48000, func() bool {
 			return microphone.Write(b.Context(), websocket.MessageBinary, message) == nil
 		})
-		time.Sleep(3 * time.Second) // until both have begun
+		testkit.Eventually(b, 20*time.Second, "both have begun", func() bool {
+			return heard.Load() > 20_000 && len(microphoneReport(b, g).Peers) == 1
+		})
 		watch(b, g.Cmd.Process.Pid, 30*time.Second).report(b)
 		stop()
 		g.Stop(b)
-		if n := <-heard; n < 500_000 {
+		listening.Wait()
+		if n := heard.Load(); n < 500_000 {
 			b.Errorf("the player has heard %d bytes only", n)
 		}
 	}
