@@ -28,7 +28,6 @@ done
 GOOS=linux GOARCH=arm64 go vet ./cmd/... ./pkg/... ./services/...
 go run ./deploy/dist/reference -binary "$out/ghostaux-linux-$(go env GOHOSTARCH)" -version "$version" -date "@$SOURCE_DATE_EPOCH" "$out/tree"
 
-
 # licences prints the notices of all that the binary is linked of, and of the console's scripts in it.
 licences() {
   echo "ghostaux is under the Apache License 2.0. It contains the following, under the licences given with each."

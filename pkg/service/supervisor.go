@@ -103,9 +103,9 @@ func (s *Supervisor) supervise(ctx context.Context, e *entry) {
 			delay = 0
 		}
 		delay = nextDelay(delay, err)
-		wait := spread(delay)
-		if absent(err) {
-			wait = untilMultiple(delay)
+		wait := untilMultiple(delay)
+		if !absent(err) {
+			wait = spread(delay)
 		}
 		s.degraded(e, err, wait)
 		if !sleep(ctx, wait, retryOf(err)) {
