@@ -74,7 +74,10 @@ func TestUploadKilledBeforeTheAnswer(t *testing.T) {
 // an empty file keeps it where there are no links either. The rule for names that are taken holds, also for many at once.
 func TestUploadWithoutAnExclusiveRename(t *testing.T) {
 	for calls, errno := range map[string]string{"renameat2": "EINVAL", "renameat2,linkat": "EOPNOTSUPP"} {
-		t.Run(calls, func(t *testing.T) { manyOfOneName(t, calls, "error="+errno) })
+		t.Run(calls, func(t *testing.T) {
+			t.Parallel()
+			manyOfOneName(t, calls, "error="+errno)
+		})
 	}
 }
 

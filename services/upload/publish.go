@@ -182,7 +182,7 @@ func rename(from *os.File, name string, to renameTo) error {
 			if err == nil {
 				return unix.Unlinkat(source, name, 0)
 			}
-			if !lacking(err) {
+			if !lacking(err) && !errors.Is(err, unix.EPERM) { // which is a folder, or a file system without links
 				return err
 			}
 			return renameOver(source, name, target, to.name)
@@ -190,9 +190,9 @@ func rename(from *os.File, name string, to renameTo) error {
 	})
 }
 
-// lacking reports whether the file system does not know what it was asked for. EPERM is a hard link of a folder, too.
+// lacking reports whether the file system does not know what it was asked for.
 func lacking(err error) bool {
-	return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EPERM)
+	return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP)
 }
 
 // renameOver takes the name with something empty of the same kind, which can be done once, and puts the thing in its place.
