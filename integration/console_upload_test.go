@@ -86,7 +86,7 @@ func (p *consolePage) managesFiles(uploads string) {
 func (p *consolePage) dropsFolder(uploads string) {
 	p.t.Helper()
 	trip := filepath.Join(p.t.TempDir(), "trip")
-	if err := errors.Join(os.MkdirAll(filepath.Join(trip, "day 1"), 0o755), os.WriteFile(filepath.Join(trip, "day 1", "one.txt"), []byte("one"), 0o644),
+	if err := errors.Join(os.MkdirAll(filepath.Join(trip, "day 1"), 0o755), os.MkdirAll(filepath.Join(trip, "plans", "day 2 of ü"), 0o755), os.Symlink("/nowhere", filepath.Join(trip, "dangling")), os.WriteFile(filepath.Join(trip, "day 1", "one.txt"), []byte("one"), 0o644),
 		os.WriteFile(filepath.Join(trip, "two.txt"), []byte("two"), 0o644)); err != nil {
 		p.t.Fatal(err)
 	}
@@ -102,5 +102,8 @@ func (p *consolePage) dropsFolder(uploads string) {
 		if got, err := os.ReadFile(filepath.Join(uploads, "trip", name)); err != nil || string(got) != want {
 			p.t.Errorf("%s: %q, %v", name, got, err)
 		}
+	}
+	if entries, err := os.ReadDir(filepath.Join(uploads, "trip", "plans", "day 2 of ü")); err != nil || len(entries) > 0 {
+		p.t.Errorf("the empty folder has %v, %v", entries, err)
 	}
 }

@@ -63,7 +63,8 @@ func TestCORS(t *testing.T) {
 	}
 	a := pre("https://desk.example")
 	if a.status != 204 || a.header.Get("Access-Control-Allow-Origin") != "https://desk.example" ||
-		a.header.Get("Access-Control-Allow-Credentials") != "true" || !strings.Contains(a.header.Get("Access-Control-Allow-Headers"), "cache-control") {
+		a.header.Get("Access-Control-Allow-Credentials") != "true" || !strings.Contains(a.header.Get("Access-Control-Allow-Headers"), "cache-control") ||
+		!strings.Contains(a.header.Get("Access-Control-Allow-Methods"), "PUT") {
 		t.Errorf("preflight: %v", a)
 	}
 	if a := pre("https://evil.example"); a.status != 403 || a.header.Get("Access-Control-Allow-Origin") != "" {
@@ -72,6 +73,7 @@ func TestCORS(t *testing.T) {
 	body, kind := formBody("a", []byte("x"))
 	a = g.do("POST", "/upload", bytes.NewReader(body), "Content-Type", kind, "Origin", "https://evil.example")
 	g.want(a, 403, "not allowed")
+	g.want(g.do("PUT", "/folder/new", nil, "Origin", "https://evil.example"), 403, "not allowed")
 	a = g.do("POST", "/upload", bytes.NewReader(body), "Content-Type", kind, "Origin", "https://desk.example")
 	g.want(a, 200, "uploaded Chunk")
 	if a.header.Get("Access-Control-Allow-Origin") != "https://desk.example" {

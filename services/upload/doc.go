@@ -12,6 +12,7 @@
 //	/files/            tus 1.0 (creation, creation-with-upload, termination) for scripts and bad links; the metadata
 //	                   keys filename and relativePath name the file
 //	GET /folder/PATH   of a folder: its entries as JSON; of a file: its content, with Range
+//	PUT /folder/PATH   without content: makes the folder, and those on the way to it; 204 also when it is there already
 //	PATCH /folder/PATH {"path": "NEW"} renames or moves, never over something that exists
 //	DELETE /folder/PATH  removes a file, or a folder with all that is in it
 //	OPTIONS            preflights, without a credential

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"mime"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +23,7 @@ var (
 	errAbsent  = &refusal{http.StatusNotFound, "name", "There is no such file"}
 	errRequest = &refusal{http.StatusBadRequest, "form", `Send {"path": "NEW NAME"}`}
 	errTaken   = &refusal{http.StatusConflict, "exists", "File already exists"}
+	errContent = &refusal{http.StatusBadRequest, "form", "A folder has no content; send files to /upload"}
 	errInside  = &refusal{http.StatusConflict, "name", "A folder cannot move into itself"}
 )
 
@@ -44,6 +43,7 @@ func (s *Service) folderRoutes(r chi.Router) {
 	for _, path := range []string{"/folder", "/folder/*"} {
 		r.Get(path, answer(s.look))
 		r.Head(path, answer(s.look))
+		r.Put(path, s.makeFolder)
 		r.Patch(path, answer(s.rename))
 		r.Delete(path, answer(s.remove))
 	}
@@ -62,7 +62,7 @@ func (s *Service) at(r *http.Request) (at, error) {
 	if err != nil {
 		return at{}, err
 	}
-	path := strings.Trim(strings.TrimPrefix(r.URL.Path, "/folder"), "/")
+	path := pathOf(r)
 	where := at{store: st}
 	if path == "" {
 		where.info, err = st.root.Lstat(".")
@@ -78,13 +78,15 @@ func (s *Service) at(r *http.Request) (at, error) {
 	return where, nil
 }
 
+// pathOf is what a request to /folder/ names.
+func pathOf(r *http.Request) string {
+	return strings.Trim(strings.TrimPrefix(r.URL.Path, "/folder"), "/")
+}
+
 // lstat looks at the place; folders on the way must be folders.
 func (s *store) lstat(p place) (fs.FileInfo, error) {
-	for i, c := range p.path() {
-		if c != '/' {
-			continue
-		}
-		if info, err := s.root.Lstat(p.path()[:i]); err != nil || !info.IsDir() {
+	for step := range steps(p.folder) {
+		if info, err := s.root.Lstat(step); err != nil || !info.IsDir() {
 			return nil, fs.ErrNotExist
 		}
 	}
@@ -172,44 +174,34 @@ func pathOr(p place) string {
 	return p.path()
 }
 
-// download sends a file, or the ranges of it that the client asks for. A browser saves it: what people upload is
-// never shown as a page of this origin.
-func download(w http.ResponseWriter, r *http.Request, where at) error {
-	f, err := where.store.root.OpenFile(where.place.path(), os.O_RDONLY|unix.O_NONBLOCK, 0)
+// makeFolder makes the folder of the path, and those on the way to it. One that is there already is as good as a new one.
+func (s *Service) makeFolder(w http.ResponseWriter, r *http.Request) {
+	if err := s.tryFolder(r); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	noContent(w, r)
+}
+
+func (s *Service) tryFolder(r *http.Request) error {
+	st, err := s.current(r.Context())
 	if err != nil {
-		return where.store.absent(err)
+		return err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return errAbsent
+	if r.ContentLength != 0 { // somebody means a file
+		return errContent
 	}
-	h := w.Header()
-	h.Set("Content-Type", "application/octet-stream")
-	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": where.place.name}))
-	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "private, no-cache")
-	out := &steadyWriter{ResponseWriter: w, rc: http.NewResponseController(w)}
-	http.ServeContent(out, r, "", info.ModTime(), f)
-	_ = out.rc.SetWriteDeadline(time.Time{})
-	return nil
-}
-
-// steadyWriter gives up on a client that takes nothing for idleMax.
-type steadyWriter struct {
-	http.ResponseWriter
-	rc    *http.ResponseController
-	moved time.Time
-}
-
-// Write writes, and moves the deadline on.
-func (w *steadyWriter) Write(b []byte) (int, error) {
-	if now := time.Now(); now.Sub(w.moved) > deadlineAge {
-		w.moved = now
-		_ = w.rc.SetWriteDeadline(now.Add(idleMax))
+	p, err := cleanPlace(pathOf(r))
+	if err != nil {
+		return err
 	}
-	return w.ResponseWriter.Write(b)
+	if err := st.passable(p.folder); err != nil {
+		return err
+	}
+	if info, err := st.root.Lstat(p.path()); err == nil && !info.IsDir() {
+		return errTaken
+	}
+	return st.makeFolders(p.path())
 }
 
 // rename gives a file or folder another path, whose folders must exist.

@@ -77,3 +77,47 @@ func TestFolderChanges(t *testing.T) {
 	g.want(g.do("DELETE", "/folder/", nil), 405, "")
 	g.wantFiles()
 }
+
+// Folders are made with those on their way, once or again, and only below the upload directory.
+func TestMakeFolder(t *testing.T) {
+	g := start(t, nil)
+	put := func(path string, header ...string) answer { return g.do("PUT", "/folder/"+path, nil, header...) }
+	g.want(put("empty"), 204, "")
+	g.want(put("trip/day%201/%C3%BC/"), 204, "")
+	g.want(g.post("x", []byte("one"), fieldRelative, "trip/one.txt"), 200, "")
+	g.want(put("trip"), 204, "")
+	g.want(put("trip/day%201"), 204, "")
+	g.wantFile("trip/one.txt", []byte("one"))
+	if info, err := os.Stat(filepath.Join(g.dir, "trip", "day 1", "ü")); err != nil || !info.IsDir() {
+		t.Error(info, err)
+	}
+
+	outside := t.TempDir()
+	for name, target := range map[string]string{"out": outside, "in": "empty", "dangling": "nothing"} {
+		if err := os.Symlink(target, filepath.Join(g.dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g.want(put("trip/one.txt"), 409, "already exists")
+	g.want(put("trip/one.txt/x"), 400, "not a folder")
+	for _, link := range []string{"out", "in", "dangling"} {
+		g.want(put(link), 409, "already exists")
+		g.want(put(link+"/x"), 400, "not a folder")
+	}
+	for _, path := range []string{"", "%2e%2e/x", "..%2f..%2fetc%2fx", "a%00", "a/%FF", ".x.0123456789abcdef.uploading", strings.Repeat("d/", folderDepth+1)} {
+		g.want(put(path), 400, "")
+	}
+	g.want(put(strings.Repeat("d/", folderDepth)), 204, "")
+	g.want(g.do("PUT", "/folder/new", strings.NewReader("content")), 400, "no content")
+	g.want(put("new", "Authorization", ""), 403, "Authorization")
+	g.wantFiles("d", "dangling", "empty", "in", "out", "trip")
+	for _, dir := range []string{outside, filepath.Join(g.dir, "empty")} {
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+			t.Errorf("%s has %v, %v", dir, entries, err)
+		}
+	}
+	if err := g.stop(); err != nil {
+		t.Fatal(err)
+	}
+	g.want(put("new"), 503, "")
+}

@@ -81,7 +81,7 @@ func (s *Service) preflight(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, auth.BadOrigin)
 		return
 	}
-	h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PATCH, DELETE, OPTIONS")
+	h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
 	h.Set("Access-Control-Allow-Headers", r.Header.Get("Access-Control-Request-Headers")) // the origin is trusted
 	h.Set("Access-Control-Max-Age", "600")
 	w.WriteHeader(http.StatusNoContent)

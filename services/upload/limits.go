@@ -50,19 +50,8 @@ func (s *store) admit(sp spec) error {
 
 // placeFree refuses a name that is taken, if that is the rule, and a path that leads through anything but folders.
 func (s *store) placeFree(at place) error {
-	if at.folder != "" {
-		for i, c := range at.folder + "/" {
-			if c != '/' {
-				continue
-			}
-			info, err := s.root.Lstat(at.folder[:i])
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil
-			}
-			if err != nil || !info.IsDir() {
-				return errSymlink
-			}
-		}
+	if err := s.passable(at.folder); err != nil {
+		return err
 	}
 	info, err := s.root.Lstat(at.path())
 	switch {
@@ -72,6 +61,20 @@ func (s *store) placeFree(at place) error {
 		return errExists
 	case s.config.Conflict == conflictOverwrite && info.IsDir():
 		return errIsFolder
+	}
+	return nil
+}
+
+// passable refuses the path of a folder that leads through anything but folders. What is not there can be made.
+func (s *store) passable(folder string) error {
+	for step := range steps(folder) {
+		info, err := s.root.Lstat(step)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil || !info.IsDir() {
+			return errSymlink
+		}
 	}
 	return nil
 }

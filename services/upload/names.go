@@ -2,6 +2,7 @@ package upload
 
 import (
 	"fmt"
+	"iter"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -61,6 +62,20 @@ func cleanPlace(path string) (place, error) {
 	}
 	last := len(elements) - 1
 	return place{folder: strings.Join(elements[:last], "/"), name: elements[last]}, nil
+}
+
+// steps are the folders on the way to a folder, and itself: a, a/b, a/b/c.
+func steps(folder string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if folder == "" {
+			return
+		}
+		for i, c := range folder + "/" {
+			if c == '/' && !yield(folder[:i]) {
+				return
+			}
+		}
+	}
 }
 
 func checkElement(name string) error {

@@ -102,15 +102,7 @@ func (s *store) makeFolders(folder string) error {
 		}
 		return s.fault(err)
 	}
-	for i, c := range folder + "/" {
-		if c != '/' {
-			continue
-		}
-		if info, err := s.root.Lstat(folder[:i]); err != nil || !info.IsDir() {
-			return errSymlink
-		}
-	}
-	return nil
+	return s.passable(folder)
 }
 
 // move renames the part into the folder, by the rule for names that are taken. Each try is one step of the kernel, so

@@ -11,12 +11,17 @@ async function ask(path, options = {}) {
   const answer = await fetch(fileAddress(path), { cache: "no-store", headers: { Accept: "application/json" }, ...options });
   if (answer.ok) return answer;
   const { error } = await answer.json().catch(() => ({}));
-  throw new Error(error ?? `${answer.status} ${answer.statusText}`);
+  throw Object.assign(new Error(error ?? `${answer.status} ${answer.statusText}`), { status: answer.status });
 }
 
 // list returns {path, entries: [{name, folder, size, modified}], truncated}.
 export async function list(path) {
   return (await ask(path)).json();
+}
+
+// make makes a folder, and those on the way to it; one that is there is good too.
+export async function make(path) {
+  await ask(path, { method: "PUT" });
 }
 
 export async function rename(path, to) {

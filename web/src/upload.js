@@ -1,6 +1,7 @@
 // Uploads: files go in pieces, one after another, with the tus protocol (version 1.0.0), so that a piece that was lost
 // on the way is sent again and nothing else.
 import { address } from "./channel.js";
+import { make } from "./files.js";
 import { load, save } from "./settings.js";
 
 const PIECE = 8 << 20; // bytes a request: below the 10 MB that proxies often allow
@@ -12,20 +13,20 @@ const REMEMBERED = 200; // unfinished uploads, so that the same file goes on aft
 
 const METADATA = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
 
-// Transfer is one file. State: "waiting", "sending", "retrying", "paused", "done", "failed" (why is in problem),
+// Transfer is one file, or an empty folder, which has no file. State: "waiting", "sending", "retrying", "paused", "done", "failed" (why is in problem),
 // "cancelled".
 class Transfer {
   constructor(file, path) {
     this.file = file;
     this.path = path;
-    this.size = file.size;
+    this.size = file?.size ?? 0;
     this.sent = 0;
     this.state = "waiting";
     this.problem = "";
     this.speed = 0; // bytes/s
     this.delay = FIRST_MS;
     this.piece = PIECE; // of the next request
-    this.key = `${path}|${file.size}|${file.lastModified}`;
+    this.key = `${path}|${this.size}|${file?.lastModified}`;
   }
 
   get finished() {
@@ -45,7 +46,7 @@ export class Uploads extends EventTarget {
     addEventListener("online", again);
   }
 
-  // add queues files: [{file, path}], path with the folders that it is to be in.
+  // add queues files: [{file, path}], path with the folders that it is to be in. A path without a file is an empty folder.
   add(files) {
     const added = files.map(({ file, path }) => new Transfer(file, path));
     this.list.push(...added);
@@ -118,7 +119,7 @@ export class Uploads extends EventTarget {
     const mine = () => transfer.turn === turn;
     while (mine()) {
       try {
-        await this.#send(transfer, mine);
+        await (transfer.file ? this.#send(transfer, mine) : make(transfer.path));
         if (!mine()) return;
         transfer.state = "done";
         transfer.sent = transfer.size;
@@ -271,7 +272,7 @@ function refusal(request) {
   return Object.assign(new Error(message || `${request.status} ${request.statusText}`), { status: request.status });
 }
 
-// dropped are the files of a drop or a paste, folders with all that is in them.
+// dropped are the files of a drop or a paste, folders with all that is in them; empty ones too.
 export async function dropped(transfer) {
   const entries = [...transfer.items].filter(({ kind }) => kind === "file").map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
   const files = [];
@@ -287,16 +288,24 @@ async function walk(entry, folder, files) {
     const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
     files.push({ file, path: folder + entry.name });
   } else {
-    const reader = entry.createReader();
-    for (;;) { // it gives at most a hundred at a time
-      const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-      if (some.length === 0) break;
-      for (const next of some) await walk(next, `${folder}${entry.name}/`, files);
-    }
+    const path = folder + entry.name;
+    const inside = await entriesOf(entry);
+    if (inside.length === 0) files.push({ path });
+    for (const next of inside) await walk(next, `${path}/`, files);
   }
 }
 
-// chosen are the files of an input, with the shape of the folder that was chosen.
+async function entriesOf(folder) {
+  const reader = folder.createReader();
+  const all = [];
+  for (;;) { // it gives at most a hundred at a time
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    if (some.length === 0) return all;
+    all.push(...some);
+  }
+}
+
+// chosen are the files of an input, with the shape of the folder that was chosen. Browsers do not tell of empty folders here.
 export function chosen(input) {
   return [...input.files].map((file) => ({ file, path: file.webkitRelativePath || file.name }));
 }

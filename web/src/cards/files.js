@@ -124,7 +124,7 @@ class Row {
     this.retry = button(words.retry, () => uploads.resume(transfer));
     this.cancel = button(words.cancel, () => uploads.cancel(transfer));
     this.element = el(
-      "li", {}, icon("file"),
+      "li", {}, icon(transfer.file ? "file" : "folder"),
       el("div", { class: "what" }, el("span", { class: "name" }, transfer.path), this.status),
       el("div", { class: "actions" }, this.pause, this.resume, this.retry, this.cancel),
       this.progress,
