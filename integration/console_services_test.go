@@ -168,6 +168,12 @@ func TestConsoleRoles(t *testing.T) {
 	if status := ask[int](p, `fetch("uploads/folder/").then((r) => r.status)`); status != http.StatusForbidden {
 		t.Errorf("what is locked answers %d", status)
 	}
+	if status := ask[int](p, `fetch("uploads/folder/new", { method: "PUT" }).then((r) => r.status)`); status != http.StatusForbidden {
+		t.Errorf("a folder in what is locked: %d", status)
+	}
+	if _, err := os.Stat(filepath.Join(g.Home, "Uploads", "new")); !os.IsNotExist(err) {
+		t.Errorf("a folder was made in what is locked: %v", err)
+	}
 	out, err := exec.Command("curl", "-ksS", "-m", "30", "-o", os.DevNull, "-w", "%{http_code}", "-u", "owner:listen", g.URL(t, "upload", "/folder/")).Output()
 	if err != nil || string(out) != "403" {
 		t.Errorf("what is locked answers %s at its own address (%v)", out, err)

@@ -77,6 +77,7 @@ func (p *consolePage) managesFiles(uploads string) {
 	}
 	p.click(`[data-state=failed] [aria-label="Try again: large.bin"]`)
 	p.until(20*time.Second, "what had failed is done at the second try", `document.querySelectorAll("[data-state=failed]").length === 0 && ghostaux.uploads.list[1].state === "done"`)
+	p.dropsUnreadable()
 	if status := ask[int](p, `fetch("uploads/folder/..%2f..%2fetc%2fpasswd").then((r) => r.status)`); status < 400 {
 		p.t.Errorf("a file outside of the directory: %d", status)
 	}
@@ -105,5 +106,18 @@ func (p *consolePage) dropsFolder(uploads string) {
 	}
 	if entries, err := os.ReadDir(filepath.Join(uploads, "trip", "plans", "day 2 of ü")); err != nil || len(entries) > 0 {
 		p.t.Errorf("the empty folder has %v, %v", entries, err)
+	}
+}
+
+// dropsUnreadable drops a folder that the browser may not look into, and a file beside it: the one is told, the other is taken.
+func (p *consolePage) dropsUnreadable() {
+	p.t.Helper()
+	p.run(`const refused = { name: "secret", createReader: () => ({ readEntries: (_, fail) => fail(new DOMException("no", "NotReadableError")) }) };
+		const items = [refused, { name: "beside.txt", isFile: true, file: (take) => take(new File(["beside"], "beside.txt")) }].map((entry) => ({ kind: "file", webkitGetAsEntry: () => entry }));
+		document.querySelector(".drop").dispatchEvent(Object.assign(new Event("drop", { bubbles: true, cancelable: true }), { dataTransfer: { items } }));`)
+	const row = `[...document.querySelectorAll(".transfers [data-state=failed]")].find((row) => row.querySelector(".name").textContent === "secret")`
+	p.until(20*time.Second, "what cannot be read is told", `ghostaux.uploads.list.at(-1).path === "beside.txt" && ghostaux.uploads.list.at(-1).state === "done" && /cannot be read/.test(`+row+`?.querySelector(".small").textContent)`)
+	if ask[bool](p, row+`.querySelector('[aria-label="Try again: secret"]').checkVisibility()`) {
+		p.t.Error("what cannot be read can be tried again")
 	}
 }

@@ -110,7 +110,7 @@ export const text = {
     of: (what, name) => `${what}: ${name}`,
     left: (time) => `${time} left`,
     progress: (name) => `Progress of ${name}`,
-    unreadable: "The file can no longer be read. Was it changed or removed?",
+    unreadable: "This cannot be read. Was it changed or removed?",
     files: "On the desktop",
     home: "Uploads",
     path: "Folder",

@@ -13,16 +13,17 @@ const REMEMBERED = 200; // unfinished uploads, so that the same file goes on aft
 
 const METADATA = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
 
-// Transfer is one file, or an empty folder, which has no file. State: "waiting", "sending", "retrying", "paused", "done", "failed" (why is in problem),
+// Transfer is one file, or an empty folder, which has no file, or what could not be read at all. State: "waiting", "sending", "retrying", "paused", "done", "failed" (why is in problem),
 // "cancelled".
 class Transfer {
-  constructor(file, path) {
+  constructor({ file, path, unreadable = false }) {
     this.file = file;
     this.path = path;
+    this.unreadable = unreadable;
     this.size = file?.size ?? 0;
     this.sent = 0;
-    this.state = "waiting";
-    this.problem = "";
+    this.state = unreadable ? "failed" : "waiting";
+    this.problem = unreadable ? "unreadable" : "";
     this.speed = 0; // bytes/s
     this.delay = FIRST_MS;
     this.piece = PIECE; // of the next request
@@ -46,9 +47,10 @@ export class Uploads extends EventTarget {
     addEventListener("online", again);
   }
 
-  // add queues files: [{file, path}], path with the folders that it is to be in. A path without a file is an empty folder.
+  // add queues files: [{file, path}], path with the folders that it is to be in. A path without a file is an
+  // empty folder, unless it is unreadable.
   add(files) {
-    const added = files.map(({ file, path }) => new Transfer(file, path));
+    const added = files.map((file) => new Transfer(file));
     this.list.push(...added);
     this.#next();
     return added;
@@ -63,7 +65,7 @@ export class Uploads extends EventTarget {
 
   // resume continues a paused transfer, or tries a failed one again.
   resume(transfer) {
-    if (transfer.state !== "paused" && transfer.state !== "failed") return;
+    if (transfer.unreadable || transfer.state !== "paused" && transfer.state !== "failed") return;
     transfer.problem = "";
     transfer.delay = FIRST_MS;
     transfer.state = "waiting";
@@ -270,42 +272,4 @@ function refusal(request) {
     if (/<\w/.test(message)) message = "";
   }
   return Object.assign(new Error(message || `${request.status} ${request.statusText}`), { status: request.status });
-}
-
-// dropped are the files of a drop or a paste, folders with all that is in them; empty ones too.
-export async function dropped(transfer) {
-  const entries = [...transfer.items].filter(({ kind }) => kind === "file").map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
-  const files = [];
-  for (const entry of entries) await walk(entry, "", files);
-  return files;
-}
-
-async function walk(entry, folder, files) {
-  if (entry === null) return;
-  if (entry instanceof File) {
-    files.push({ file: entry, path: folder + entry.name });
-  } else if (entry.isFile) {
-    const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
-    files.push({ file, path: folder + entry.name });
-  } else {
-    const path = folder + entry.name;
-    const inside = await entriesOf(entry);
-    if (inside.length === 0) files.push({ path });
-    for (const next of inside) await walk(next, `${path}/`, files);
-  }
-}
-
-async function entriesOf(folder) {
-  const reader = folder.createReader();
-  const all = [];
-  for (;;) { // it gives at most a hundred at a time
-    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-    if (some.length === 0) return all;
-    all.push(...some);
-  }
-}
-
-// chosen are the files of an input, with the shape of the folder that was chosen. Browsers do not tell of empty folders here.
-export function chosen(input) {
-  return [...input.files].map((file) => ({ file, path: file.webkitRelativePath || file.name }));
 }

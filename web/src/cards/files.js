@@ -1,9 +1,9 @@
+import { chosen, dropped } from "../choose.js";
 import { attribute, el, say } from "../dom.js";
 import * as files from "../files.js";
 import { bytes, duration, moment } from "../format.js";
 import { icon } from "../icons.js";
 import { text } from "../text.js";
-import { chosen, dropped } from "../upload.js";
 import { Card } from "./card.js";
 
 const words = text.upload;
@@ -139,7 +139,7 @@ class Row {
     this.progress.hidden = transfer.finished;
     this.pause.hidden = transfer.finished || state === "paused";
     this.resume.hidden = state !== "paused";
-    this.retry.hidden = state !== "failed";
+    this.retry.hidden = state !== "failed" || transfer.unreadable;
     this.cancel.hidden = transfer.finished;
     say(this.status, statusOf(transfer));
   }
