@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -31,8 +33,9 @@ type Guest struct {
 
 // GuestSpec says what a guest has beside the kernel.
 type GuestSpec struct {
-	Files map[string]string // path in the guest: path here
-	Ports []int             // TCP ports of the guest to be reached from here
+	Files  map[string]string // path in the guest: path here
+	Ports  []int             // TCP ports of the guest to be reached from here
+	Memory int               // MiB; 0 is 512. All files stay in it
 }
 
 const controlPort = 7
@@ -47,7 +50,7 @@ func StartGuest(t testing.TB, spec GuestSpec) *Guest {
 		t.Fatal(err)
 	}
 	for attempt := 0; ; attempt++ {
-		g := boot(t, k.image, initrd, append([]int{controlPort}, spec.Ports...))
+		g := boot(t, k.image, initrd, spec)
 		if g.wait(t) {
 			return g
 		}
@@ -84,16 +87,16 @@ func initramfs(t testing.TB, k kernel, spec GuestSpec, dir string) []byte {
 	return a.bytes()
 }
 
-func boot(t testing.TB, image, initrd string, ports []int) *Guest {
+func boot(t testing.TB, image, initrd string, spec GuestSpec) *Guest {
 	t.Helper()
 	g := &Guest{forward: map[int]string{}, exited: make(chan struct{}), client: &http.Client{Transport: &http.Transport{}}}
 	network := "user,id=net,restrict=on"
-	for _, port := range ports {
+	for _, port := range append([]int{controlPort}, spec.Ports...) {
 		g.forward[port] = freeAddr(t) // qemu cannot be asked which port it chose
 		network += fmt.Sprintf(",hostfwd=tcp:%s-:%d", g.forward[port], port)
 	}
 	g.control = "http://" + g.forward[controlPort]
-	cmd := exec.Command("qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "512", "-smp", "1", "-no-reboot", "-nodefaults",
+	cmd := exec.Command("qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", strconv.Itoa(cmp.Or(spec.Memory, 512)), "-smp", "1", "-no-reboot", "-nodefaults",
 		"-display", "none", "-serial", "stdio", "-kernel", image, "-initrd", initrd,
 		"-append", "console=ttyS0 quiet panic=-1 tsc=reliable mitigations=off",
 		"-netdev", network, "-device", "virtio-net-pci,netdev=net,romfile=")

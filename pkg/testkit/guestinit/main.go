@@ -103,6 +103,7 @@ func routes() http.Handler {
 	answer(mux, "/signal", programs.signal)
 	answer(mux, "/wait", programs.wait)
 	answer(mux, "/output", programs.output)
+	answer(mux, "/file", file)
 	answer(mux, "/devices", func(struct{}) (any, error) { return devices() })
 	answer(mux, "/mknod", mknod)
 	answer(mux, "/force", games.force)
@@ -111,6 +112,12 @@ func routes() http.Handler {
 	answer(mux, "/relay", hosts.relay)
 	mux.HandleFunc("/read", read)
 	return mux
+}
+
+// file answers with the text of a file, such as one of /proc.
+func file(in struct{ Path string }) (any, error) {
+	text, err := os.ReadFile(in.Path)
+	return string(text), err
 }
 
 // answer makes a handler of a function from the body to the answer.
