@@ -41,10 +41,49 @@ func startFootprint(b *testing.B, devices bool) *testkit.Ghostaux {
 	})
 }
 
+// memory is what a process has resident, in MiB.
+type memory struct {
+	all       float64 // VmRSS, shared pages and all
+	anonymous float64 // its own
+	files     float64 // of its program, which a file system in memory counts as shared memory
+}
+
+// memoryOf reads a /proc/PID/status.
+func memoryOf(b *testing.B, status string) (size memory) {
+	b.Helper()
+	var shared float64
+	for name, value := range map[string]*float64{
+		"VmRSS:": &size.all, "RssAnon:": &size.anonymous, "RssFile:": &size.files, "RssShmem:": &shared,
+	} {
+		_, text, _ := strings.Cut(status, "\n"+name)
+		if _, err := fmt.Sscan(text, value); err != nil {
+			b.Fatalf("%s %v: %s", name, err, status)
+		}
+		*value /= 1024
+	}
+	size.files += shared
+	return size
+}
+
+// memories are one look each second.
+type memories []memory
+
+func (m memories) report(b *testing.B) {
+	var all, anonymous, files []float64
+	for _, size := range m {
+		all, anonymous, files = append(all, size.all), append(anonymous, size.anonymous), append(files, size.files)
+	}
+	b.ReportMetric(median(all), "MiB-median")
+	b.ReportMetric(slices.Max(all), "MiB-most")
+	b.ReportMetric(median(anonymous), "MiB-anonymous")
+	b.ReportMetric(median(files), "MiB-files")
+	b.ReportMetric(0, "ns/op")
+}
+
 // use is what a process takes over a time.
 type use struct {
-	resident []float64 // VmRSS in MiB, one each second
-	cpu      float64   // share of a core
+	resident memories
+	cpu      float64 // share of a core
 }
 
 func watch(b *testing.B, pid int, d time.Duration) (u use) {
@@ -52,17 +91,19 @@ func watch(b *testing.B, pid int, d time.Duration) (u use) {
 	start, before := time.Now(), cpuOf(b, pid)
 	for time.Since(start) < d {
 		time.Sleep(time.Second)
-		u.resident = append(u.resident, float64(residentBytes(b, pid))/(1<<20))
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			b.Fatal(err)
+		}
+		u.resident = append(u.resident, memoryOf(b, string(status)))
 	}
 	u.cpu = (cpuOf(b, pid) - before).Seconds() / time.Since(start).Seconds()
 	return u
 }
 
 func (u use) report(b *testing.B) {
-	b.ReportMetric(median(u.resident), "MiB-median")
-	b.ReportMetric(slices.Max(u.resident), "MiB-most")
+	u.resident.report(b)
 	b.ReportMetric(u.cpu*100, "%core")
-	b.ReportMetric(0, "ns/op")
 }
 
 func median(values []float64) float64 {
@@ -88,7 +129,7 @@ func BenchmarkFootprintIdle(b *testing.B) {
 }
 
 // BenchmarkFootprintInUse is the same over 30 s in which one player listens and one microphone speaks. ffmpeg is a process of its own
-// and not counted; a pad is BenchmarkFootprintPad's, since this machine may have no uinput.
+// and not counted; with a pad beside them it is BenchmarkFootprintTogether's, since this machine may have no uinput.
 func BenchmarkFootprintInUse(b *testing.B) {
 	for b.Loop() {
 		g := startFootprint(b, true)
