@@ -5,11 +5,12 @@
 # make screenshots  pictures of the console in bin/screenshots, and those of the docs in docs/console
 # make dist    binaries for amd64 and arm64, Debian packages, SBOM, licences and checksums
 # make dist-check  makes them twice, compares the bytes, runs them (arm64 under qemu) and installs the package
+# make image-check  builds both Containerfiles with buildah, on stand-ins of their bases, and uses the images (minutes, as root)
 # make bench   the figures: latency, CPU, memory, throughput
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: run build console test check lint scripts unit manifests integration bench screenshots dist dist-check packages clean
+.PHONY: run build console test check lint scripts unit manifests integration bench screenshots dist dist-check image-check packages clean
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 GO ?= go
@@ -79,6 +80,10 @@ dist: console
 dist-check: console
 	deploy/dev/packages.sh dist
 	deploy/dist/check.sh $(VERSION)
+
+image-check:
+	deploy/dev/packages.sh image
+	deploy/images/check.sh $(VERSION)
 
 clean:
 	rm -rf bin dist web/node_modules

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what this machine lacks: `packages.sh run` for ghostaux itself, `packages.sh test` for its tests too, `packages.sh dist`
-# for a look at the packages.
+# for a look at the packages, `packages.sh image` for one at the images.
 # On Debian and Ubuntu, as root or with sudo; elsewhere it names what to install.
 set -eu
 
@@ -8,12 +8,14 @@ run='pulseaudio pulseaudio-utils ffmpeg'
 test='sox pcscd vsmartcard-vpcd opensc pcsc-tools cups-daemon cups-client printer-driver-cups-pdf chromium
   qemu-system-x86 xz-utils libsdl2-2.0-0 gcc libc6-dev nginx-light curl openssl ghostscript strace file iproute2 util-linux shellcheck mandoc'
 dist='qemu-user-static lintian mandoc shellcheck zsh fish file curl'
+image='buildah mmdebstrap iproute2 util-linux'
 
 case "${1:-}" in
   run) want=$run ;;
   test) want="$run $test" ;;
   dist) want=$dist ;;
-  *) echo "usage: packages.sh run|test|dist" >&2; exit 2 ;;
+  image) want=$image ;;
+  *) echo "usage: packages.sh run|test|dist|image" >&2; exit 2 ;;
 esac
 
 command -v dpkg-query >/dev/null || {
