@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes what `make dist` makes, twice, and looks at it: the same bytes, the checksums, static binaries of which that for arm64 runs under
-# qemu, packages that lintian passes and dpkg installs and removes, an SBOM of all that is linked, and man page and completions
-# that their readers understand. `check.sh VERSION`.
+# qemu, packages that lintian passes and dpkg installs and removes, an SBOM of all that is linked and bundled, and man page and
+# completions that their readers understand. `check.sh VERSION`.
 set -eu
 
 work=$(mktemp -d)
@@ -63,6 +63,11 @@ go version -m ghostaux-linux-amd64 | awk '$1 == "dep" {print $2}' | while read -
   grep -q "\"name\": \"$module\"" ghostaux-linux-amd64.cdx.json || fail "the SBOM lacks $module"
   grep -q "^== $module " THIRD-PARTY-LICENSES || fail "the licences lack $module"
 done
+for arch in amd64 arm64; do
+  grep -q '"purl": "pkg:npm/jsmpeg-player@[0-9.]*"' "ghostaux-linux-$arch.cdx.json" || fail "the SBOM for $arch lacks the console's packages"
+done
+[ "$(grep -c '"purl": "pkg:npm/' ghostaux-linux-amd64.cdx.json)" = "$(grep -c '^== .*\.LICENSE\.txt ==' THIRD-PARTY-LICENSES)" ] ||
+  fail "the SBOM and the licences have different packages of the console"
 
 step "man page and completions"
 mandoc -T lint -W warning ghostaux.1

@@ -24,6 +24,7 @@ for arch in amd64 arm64; do
   go run "$cyclonedx" bin -std -json -noserial -version "$version" -output "$binary.cdx.json" "$binary" 2>/dev/null
   # The tool notes when it ran.
   sed -i "s/\"timestamp\": \"[^\"]*\"/\"timestamp\": \"$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)\"/" "$binary.cdx.json"
+  [ ! -e web/dist/index.html ] || go run ./deploy/dist/sbom "$binary.cdx.json"
 done
 GOOS=linux GOARCH=arm64 go vet ./cmd/... ./pkg/... ./services/...
 go run ./deploy/dist/reference -binary "$out/ghostaux-linux-$(go env GOHOSTARCH)" -version "$version" -date "@$SOURCE_DATE_EPOCH" "$out/tree"
