@@ -18,8 +18,8 @@ import (
 )
 
 // The shape of an image's start script: a password that is not exported, functions that start a program and note its PID, a loop that
-// starts again what it knows (microphone and gamepad it does not), and an end that ends all. Every round prints
-// the processes.
+// starts again what it knows (microphone and gamepad it does not) or, with DLP_PROCESS_FAIL_SECURE, ends the container when any of them has
+// ended, and an end that ends all. Every round prints the processes.
 const (
 	scriptBegin = `#!/bin/bash
 set -e
@@ -35,6 +35,10 @@ start_audio_out_websocket; start_audio_out; start_audio_in; start_upload; start_
 while :; do
   for process in "${!KASM_PROCS[@]}"; do
     if ! kill -0 "${KASM_PROCS[$process]}" 2>/dev/null; then
+      if [[ ${DLP_PROCESS_FAIL_SECURE:-0} == 1 ]]; then
+        wait "${KASM_PROCS[$process]}" || echo "$process has ended with $?, and so does the container" >&2
+        exit 1
+      fi
       case $process in
         kasm_audio_out_websocket) start_audio_out_websocket ;;
         kasm_audio_out) start_audio_out ;;
