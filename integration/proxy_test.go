@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,7 +54,11 @@ func TestNginxOnePort(t *testing.T) {
 			t.Errorf("GET %s: %d", path, status)
 		}
 	}
+	news := stayOpen(t, testkit.Dial(t, p.base+"/events"))
 	p.everything(t)
+	if news.told(t) < 4 { // the state, and every 10 s that it is alive
+		t.Error("the page's socket was told nothing for a while")
+	}
 }
 
 // The console finds out by itself how much nginx takes at once, which by default is 1 MiB.
@@ -109,32 +114,62 @@ func (p *proxied) get(t *testing.T, path string) int {
 	return resp.StatusCode
 }
 
+// openSocket is a WebSocket through the proxy whose client only reads, and so answers pings.
+type openSocket struct {
+	conn     *websocket.Conn
+	messages atomic.Int64
+	ended    chan error
+}
+
+func stayOpen(t *testing.T, conn *websocket.Conn) *openSocket {
+	t.Helper()
+	s := &openSocket{conn: conn, ended: make(chan error, 1)}
+	go func() {
+		for {
+			if _, _, err := s.conn.Read(context.WithoutCancel(t.Context())); err != nil {
+				s.ended <- err
+				return
+			}
+			s.messages.Add(1)
+		}
+	}()
+	return s
+}
+
+// told ends the socket, which must be open still, and returns how many messages came.
+func (s *openSocket) told(t *testing.T) int64 {
+	t.Helper()
+	select {
+	case err := <-s.ended:
+		t.Fatalf("it was closed: %v", err)
+	default:
+	}
+	_ = s.conn.CloseNow()
+	<-s.ended
+	return s.messages.Load()
+}
+
 // everything uses each service, while a microphone says nothing for longer than the proxy's timeout.
 func (p *proxied) everything(t *testing.T) {
-	microphone := dialMicrophone(t, p.base+"/audio_input/?sample_rate=48000", testkit.Token)
-	ended := make(chan error, 1)
-	go func() { // answers pings
-		_, _, err := microphone.Read(context.WithoutCancel(t.Context()))
-		ended <- err
-	}()
+	microphone := stayOpen(t, dialMicrophone(t, p.base+"/audio_input/?sample_rate=48000", testkit.Token))
 	silence := time.After(30 * time.Second)
 	p.uploads(t)
 	listensAs(t, p.base+"/audio/", testkit.Token)
 	refusesPad(t, p.base+"/gamepad/", testkit.Token)
 	select {
-	case err := <-ended:
+	case err := <-microphone.ended:
 		t.Fatalf("the silent microphone was closed: %v", err)
 	case <-silence:
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	if err := microphone.Write(ctx, websocket.MessageBinary, make([]byte, 4*4096)); err != nil {
+	if err := microphone.conn.Write(ctx, websocket.MessageBinary, make([]byte, 4*4096)); err != nil {
 		t.Fatalf("speak after the silence: %v", err)
 	}
-	if err := microphone.Ping(ctx); err != nil {
+	if err := microphone.conn.Ping(ctx); err != nil {
 		t.Errorf("the microphone does not answer after the silence: %v", err)
 	}
-	_ = microphone.CloseNow()
+	microphone.told(t)
 }
 
 // uploads sends a file in chunks whose requests just fit nginx's default limit.
