@@ -126,13 +126,7 @@ func (r *readAhead) fill(fd uintptr) bool {
 	if r.block = r.blocks.take(); r.block == nil {
 		return true
 	}
-	for {
-		r.n, r.err = unix.Read(int(fd), r.block[:])
-		if r.err != unix.EINTR {
-			break
-		}
-	}
-	if r.err == nil {
+	if r.n, r.err = nbio.ReadNow(fd, r.block[:]); r.err == nil {
 		return true
 	}
 	r.drop()

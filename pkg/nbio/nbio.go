@@ -102,6 +102,17 @@ func (c *Conn) TryWrite(p []byte) (int, error) {
 	return n, nil
 }
 
+// ReadNow reads once from a descriptor that does not block, for a reader that waits by itself. The error is unix.EAGAIN
+// when nothing has come; n is 0 at the end of the stream. p must not be empty.
+func ReadNow(fd uintptr, p []byte) (n int, err error) {
+	s := side{p: p}
+	s.call(unix.SYS_READ, fd)
+	if s.errno != 0 {
+		return 0, s.errno
+	}
+	return s.n, nil
+}
+
 // read reports whether the read is over: it is not when the runtime has to wait for more.
 func (s *side) read(fd uintptr) bool {
 	s.call(unix.SYS_READ, fd)

@@ -33,10 +33,11 @@ var (
 
 // Client is one connection to a server. Its methods may be called from any goroutine.
 type Client struct {
-	proto  *proto.Client
-	conn   net.Conn
-	done   chan struct{} // closed by the reader when the connection has ended
-	events chan struct{} // one waiting event stands for all
+	proto   *proto.Client
+	conn    net.Conn
+	packets *packetConn   // conn, for proto and for the stream's samples
+	done    chan struct{} // closed by the reader when the connection has ended
+	events  chan struct{} // one waiting event stands for all
 
 	stream   atomic.Pointer[Playback] // the one playback stream, nil until it is being opened
 	mu       sync.Mutex               // guards the following field
@@ -80,6 +81,7 @@ func dialOne(ctx context.Context, a address) (*Client, error) {
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	c.packets = packets
 	c.proto.Open(packets)
 	err = c.greet()
 	if !stop() && err == nil {
@@ -128,8 +130,7 @@ func (c *Client) greet() error {
 	return nil
 }
 
-// Close ends the connection, and with it every stream on it. It returns when nothing of it is running; a
-// Playback's Pull must not call it.
+// Close ends the connection, and with it every stream on it. It returns when nothing of it is running.
 func (c *Client) Close() {
 	_ = c.conn.Close()
 	<-c.done
@@ -172,14 +173,6 @@ func (c *Client) dispatch(message any) {
 	case *proto.Request:
 		if p := c.stream.Load(); p != nil {
 			p.requested(int(m.Length))
-		}
-	case *proto.Underflow:
-		if p := c.stream.Load(); p != nil {
-			p.underflows.Add(1)
-		}
-	case *proto.PlaybackBufferAttrChanged:
-		if p := c.stream.Load(); p != nil {
-			p.target.Store(m.BufferTargetLength)
 		}
 	case *proto.PlaybackStreamKilled:
 		_ = c.conn.Close()

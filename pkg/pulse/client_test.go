@@ -1,12 +1,9 @@
 package pulse_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"io"
-	"math"
 	"net"
 	"path/filepath"
 	"strings"
@@ -17,7 +14,6 @@ import (
 	"github.com/jfreymuth/pulse/proto"
 
 	"ghostaux/pkg/pulse"
-	"ghostaux/pkg/service"
 	"ghostaux/pkg/testkit"
 )
 
@@ -182,55 +178,6 @@ func TestEnsureSink(t *testing.T) {
 	}
 }
 
-// TestPlayback: what Pull makes is heard, and the stream ends with the connection.
-func TestPlayback(t *testing.T) {
-	p := testkit.StartPulse(t)
-	c := dial(t, p)
-	var n int
-	stream, err := c.OpenPlayback(pulse.PlaybackConfig{
-		Sink: "out", Name: "test", Rate: 48000, Latency: 200 * time.Millisecond,
-		Pull: func(b []byte) {
-			for i := 0; i+4 <= len(b); i += 4 {
-				v := 0.5 * math.Sin(2*math.Pi*1000*float64(n)/48000)
-				binary.LittleEndian.PutUint32(b[i:], math.Float32bits(float32(v)))
-				n++
-			}
-		},
-	})
-	must(t, err)
-	if _, err := c.OpenPlayback(pulse.PlaybackConfig{Sink: "out", Rate: 48000}); err == nil {
-		t.Error("a second stream on one connection was opened")
-	}
-	rec := p.Command("parec", "-d", "out.monitor", "--format=float32le", "--rate=48000", "--channels=1", "--latency-msec=20")
-	out, err := rec.StdoutPipe()
-	must(t, err)
-	must(t, rec.Start())
-	defer func() { _ = rec.Process.Kill(); _ = rec.Wait() }()
-	raw := make([]byte, 48000*4)
-	if _, err := io.ReadFull(out, raw); err != nil {
-		t.Fatal(err)
-	}
-	crossings, last := 0, float32(0)
-	for b := bytes.NewBuffer(raw[len(raw)/2:]); b.Len() > 0; {
-		v := math.Float32frombits(binary.LittleEndian.Uint32(b.Next(4)))
-		if last < 0 && v >= 0 {
-			crossings++
-		}
-		last = v
-	}
-	if crossings < 480 || crossings > 520 {
-		t.Errorf("%d periods in half a second, want 500; %d underflows", crossings, stream.Underflows())
-	}
-	must(t, stream.SetLatency(400*time.Millisecond))
-	c.Close()
-	if err := stream.SetLatency(time.Second); !errors.Is(err, pulse.ErrGone) {
-		t.Errorf("latency of an ended stream: %v", err)
-	}
-	testkit.Eventually(t, limit, "the stream is gone", func() bool {
-		return p.Pactl(t, "list", "short", "sink-inputs") == ""
-	})
-}
-
 // TestStreamIsKilledWithItsSink: NoMove, or the microphone would come out of the loudspeakers.
 func TestStreamIsKilledWithItsSink(t *testing.T) {
 	p := testkit.StartPulse(t)
@@ -238,33 +185,12 @@ func TestStreamIsKilledWithItsSink(t *testing.T) {
 	module, err := control.LoadModule("module-null-sink", "sink_name=two norewinds=1")
 	must(t, err)
 	c := dial(t, p)
-	_, err = c.OpenPlayback(pulse.PlaybackConfig{Sink: "two", Rate: 44100, Latency: 20 * time.Millisecond, Pull: silence})
+	_, err = c.OpenPlayback(pulse.PlaybackConfig{Sink: "two", Rate: 44100, Step: 10 * time.Millisecond})
 	must(t, err)
 	must(t, control.UnloadModule(module))
 	receive(t, c.Done(), "the stream's end is reported")
 	if got := p.Pactl(t, "list", "short", "sink-inputs"); got != "" {
 		t.Errorf("streams left: %s", got)
-	}
-}
-
-func TestPanicEndsOnlyTheConnection(t *testing.T) {
-	p := testkit.StartPulse(t)
-	c := dial(t, p)
-	calls := 0
-	_, err := c.OpenPlayback(pulse.PlaybackConfig{
-		Sink: "out", Rate: 44100, Latency: 20 * time.Millisecond,
-		Pull: func(b []byte) {
-			if calls++; calls > 3 {
-				panic("bang")
-			}
-			silence(b)
-		},
-	})
-	must(t, err)
-	receive(t, c.Done(), "the connection ends")
-	var panicked *service.PanicError
-	if !errors.As(c.Err(), &panicked) {
-		t.Errorf("reason: %v, want the panic", c.Err())
 	}
 }
 
@@ -280,7 +206,7 @@ func TestChurn(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				_, err = c.OpenPlayback(pulse.PlaybackConfig{Sink: "out", Rate: 44100, Latency: 20 * time.Millisecond, Pull: silence})
+				_, err = c.OpenPlayback(pulse.PlaybackConfig{Sink: "out", Rate: 44100, Step: 10 * time.Millisecond})
 				if err != nil {
 					t.Error(err)
 				}
@@ -293,5 +219,3 @@ func TestChurn(t *testing.T) {
 		return !strings.Contains(p.Pactl(t, "list", "short", "clients"), "ghostaux")
 	})
 }
-
-func silence(b []byte) { clear(b) }

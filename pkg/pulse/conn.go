@@ -3,6 +3,7 @@ package pulse
 import (
 	"io"
 	"net"
+	"sync"
 	"syscall"
 	"time"
 
@@ -17,11 +18,13 @@ const headerSize = 20
 
 // packetConn is what the proto package reads and writes. The package writes a packet's header and its body one after
 // the other, under its own lock; packetConn joins them, which saves a system call and a wake-up of the server each. It
-// reads and writes through nbio: a stream is a hundred small packets in a second.
+// reads and writes through nbio: a stream is many small packets in a second.
 type packetConn struct {
 	net.Conn
 	socket *nbio.Conn
 	packet []byte // the header that waits for its body, and room for both
+
+	whole sync.Mutex // held while a packet is written
 }
 
 func newPacketConn(conn net.Conn) (*packetConn, error) {
@@ -29,7 +32,7 @@ func newPacketConn(conn net.Conn) (*packetConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &packetConn{Conn: conn, socket: socket, packet: make([]byte, 0, 16<<10)}, nil
+	return &packetConn{Conn: conn, socket: socket, packet: make([]byte, 0, 1<<10)}, nil
 }
 
 // Read turns every error into io.EOF, the only one that the proto package reports.
@@ -41,33 +44,37 @@ func (c *packetConn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Write holds a header back until its body comes. A failure closes the connection, since the proto package does not
-// look at it; the reader then reports the end.
+// Write is for the proto package. It holds a header back until its body comes.
 func (c *packetConn) Write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if len(c.packet) == 0 && len(p) == headerSize {
-		c.packet = append(c.packet, p...)
+	begins := len(c.packet) == 0 && len(p) == headerSize
+	c.packet = append(c.packet, p...)
+	if begins {
 		return len(p), nil
 	}
-	c.packet = append(c.packet, p...)
-	err := c.flush()
+	err := c.send(c.packet)
 	c.packet = c.packet[:0]
 	if err != nil {
-		_ = c.Close()
 		return 0, err
 	}
 	return len(p), nil
 }
 
-// flush writes the packet. There is room as a rule; only a server that takes nothing costs a timer.
-func (c *packetConn) flush() error {
-	n, err := c.socket.TryWrite(c.packet)
-	if err != nil || n == len(c.packet) {
-		return err
+// send writes a whole packet. There is room as a rule; only a server that takes nothing costs a timer. A failure closes
+// the connection, since the proto package does not look at it and what follows half a packet is lost; the reader then
+// reports the end.
+func (c *packetConn) send(packet []byte) error {
+	c.whole.Lock()
+	defer c.whole.Unlock()
+	n, err := c.socket.TryWrite(packet)
+	if err == nil && n < len(packet) {
+		_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
+		_, err = c.Conn.Write(packet[n:])
 	}
-	_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
-	_, err = c.Conn.Write(c.packet[n:])
+	if err != nil {
+		_ = c.Close()
+	}
 	return err
 }

@@ -2,7 +2,7 @@
 // PipeWire's pulse server. It stands on the proto package of github.com/jfreymuth/pulse, which encodes
 // and decodes the packets, and adds what a daemon needs: every request and every write has a deadline,
 // a server that goes away is noticed at once and is the same error everywhere, a stream that the server
-// ends is reported, and a panic while data is made ends the connection and not the process.
+// ends is reported, and a panic while a packet is handled ends the connection and not the process.
 //
 // What the proto package cannot do, and how this package keeps it from happening:
 //   - a request of more than 1024 bytes panics while it is encoded: long strings are refused before;

@@ -1,10 +1,11 @@
 package pulse
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/jfreymuth/pulse/proto"
@@ -12,62 +13,60 @@ import (
 
 // PlaybackConfig says what a playback stream is like: float32, little endian, mono.
 type PlaybackConfig struct {
-	Sink    string        // name; the stream is ended when the sink goes, and never moved to another
-	Name    string        // shown to people in mixers
-	Rate    int           // samples/s; the server resamples
-	Latency time.Duration // from Pull to the sink's output; the server's sink is asked to work in steps that allow it
-	// Pull fills p with the next sound. It is called when the server wants more, in the reader's goroutine: it must not
-	// block and not call methods of the Client.
-	Pull func(p []byte)
-	// Skip is called, as Pull is, after the server ran dry: n bytes would have been played meanwhile, and are not wanted
-	// any more. It may be nil.
-	Skip func(n int)
+	Sink string        // name; the stream is ended when the sink goes, and never moved to another
+	Name string        // shown to people in mixers
+	Rate int           // samples/s; the server resamples
+	Step time.Duration // the server's sink is asked to take so much at a time, and no more
 }
 
 // Playback is the one playback stream of its Client. It ends with the connection, and the connection with it.
+//
+// It plays from the moment that it is opened, and never waits: what has not been written when its time comes is silence.
+// So the stream is a line in time. Taken says how far the server has come on it, and Write puts samples anywhere on it.
 type Playback struct {
-	client     *Client
-	index      uint32
-	rate       int
-	pull       func([]byte)
-	skip       func(int)
-	buf        []byte
-	underflows atomic.Int64
-	target     atomic.Uint32 // bytes that the server keeps
-	sending    sync.Mutex    // guards index and buf; held while the stream is opened
+	client *Client
+	index  uint32
+	packet []byte // one, with its header; the writer's own
+
+	mu    sync.Mutex // guards the following fields
+	ahead int64      // bytes that the server asks for beyond what it has taken
+	asked int64      // bytes so far
+	clock clock
 }
 
-// maxPull bounds one packet, so that Pull never sees a buffer larger than this. A server that wants more, since it was
-// stopped for a while, gets several.
-const maxPull = 8 << 10
+// askEvery is how much the server takes until it asks for more, which is when it tells how much it has taken. To ask and
+// to be heard costs a wake-up of each side, and nothing is sent for it; between two the clock knows.
+const askEvery = 400 * time.Millisecond
+
+// maxPacket bounds the samples of one packet, in bytes; the server takes no more than 64 KiB.
+const maxPacket = 32 << 10
 
 const sampleBytes = 4
 
 var errHasStream = errors.New("this connection has a playback stream already")
 
-// OpenPlayback opens the playback stream of this connection. It plays at once: Pull always has something, if only silence.
+// OpenPlayback opens the playback stream of this connection.
 func (c *Client) OpenPlayback(cfg PlaybackConfig) (*Playback, error) {
 	if len(cfg.Sink) > maxName || len(cfg.Name) > maxName {
 		return nil, fmt.Errorf("open a stream: %w", errTooLong)
 	}
-	p := &Playback{client: c, rate: cfg.Rate, pull: cfg.Pull, skip: cfg.Skip, buf: make([]byte, maxPull)}
-	p.sending.Lock() // what the server asks for meanwhile waits until the first data have been sent
-	defer p.sending.Unlock()
+	p := &Playback{client: c, packet: make([]byte, headerSize+maxPacket)}
+	p.mu.Lock() // what the server asks for waits until its answer is known
+	defer p.mu.Unlock()
 	if !c.stream.CompareAndSwap(nil, p) {
 		return nil, errHasStream
 	}
-	target, fewest := sizes(cfg.Latency, cfg.Rate)
+	bytes := func(d time.Duration) uint32 { return uint32(d.Seconds()*float64(cfg.Rate)) * sampleBytes }
 	req := proto.CreatePlaybackStream{
-		SampleSpec:         proto.SampleSpec{Format: proto.FormatFloat32LE, Channels: 1, Rate: uint32(cfg.Rate)},
-		ChannelMap:         proto.ChannelMap{proto.ChannelMono},
-		SinkIndex:          proto.Undefined,
-		SinkName:           cfg.Sink,
-		BufferMaxLength:    proto.Undefined,
-		BufferTargetLength: target,
-		// Never stop and wait. After the server ran dry it asks for what it missed too, and leaves that out, so that the
-		// delay stays what it was. See send.
-		BufferPrebufferLength: 0,
-		BufferMinimumRequest:  fewest,
+		SampleSpec:      proto.SampleSpec{Format: proto.FormatFloat32LE, Channels: 1, Rate: uint32(cfg.Rate)},
+		ChannelMap:      proto.ChannelMap{proto.ChannelMono},
+		SinkIndex:       proto.Undefined,
+		SinkName:        cfg.Sink,
+		BufferMaxLength: proto.Undefined,
+		// PulseAudio takes twice the least request off the target, and lets the sink work in steps of half of what is left.
+		BufferTargetLength:    2*bytes(askEvery) + 2*bytes(cfg.Step),
+		BufferMinimumRequest:  bytes(askEvery),
+		BufferPrebufferLength: 0, // never stop and wait
 		ChannelVolumes:        proto.ChannelVolumes{uint32(proto.VolumeNorm)},
 		NoMove:                true,
 		AdjustLatency:         true,
@@ -81,67 +80,46 @@ func (c *Client) OpenPlayback(cfg PlaybackConfig) (*Playback, error) {
 		return nil, fmt.Errorf("open a stream to %s: %w", cfg.Sink, err)
 	}
 	p.index = reply.StreamIndex
-	p.target.Store(reply.BufferTargetLength)
-	p.send(int(reply.Missing))
+	p.ahead = int64(reply.BufferTargetLength)
+	p.asked = int64(reply.Missing)
+	p.clock = newClock(cfg.Rate, time.Now())
 	return p, nil
 }
 
-// Underflows is how often the server ran out of data, since the machine was too busy to bring it.
-func (p *Playback) Underflows() int64 { return p.underflows.Load() }
-
-// requested answers the server's request for n bytes.
+// requested notes that the server asks for n bytes more.
 func (p *Playback) requested(n int) {
-	p.sending.Lock()
-	defer p.sending.Unlock()
-	p.send(n)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked += int64(n)
+	p.clock.tell((p.asked-p.ahead)/sampleBytes, time.Now())
 }
 
-// send brings n bytes. What is more than the server keeps lies in its past: nobody will hear it, so it is silence.
-func (p *Playback) send(n int) {
-	if late := (n - int(p.target.Load())) / sampleBytes * sampleBytes; late > 0 {
-		if p.skip != nil {
-			p.skip(late)
+// Taken is how many samples the server has taken at that time since the stream was opened, silence included; it is at
+// most one step more than it has. Ok is false when the server has not taken any for long: its sink is suspended, or it
+// hangs. It can go back after that.
+func (p *Playback) Taken(at time.Time) (samples int64, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.clock.read(at)
+}
+
+// Write puts samples on the line: skip samples after the end of the last Write, or -skip before it, where they replace
+// what is there unless the server has taken it already. An error is the end of the stream. It is for one goroutine.
+func (p *Playback) Write(skip int, samples []float32) error {
+	for len(samples) > 0 {
+		n := min(len(samples), maxPacket/sampleBytes)
+		packet := p.packet[:headerSize+n*sampleBytes]
+		binary.BigEndian.PutUint32(packet[0:], uint32(n*sampleBytes))
+		binary.BigEndian.PutUint32(packet[4:], p.index)
+		binary.BigEndian.PutUint64(packet[8:], uint64(int64(skip)*sampleBytes))
+		binary.BigEndian.PutUint32(packet[16:], 0) // the offset is from where the last packet ended
+		for i, v := range samples[:n] {
+			binary.LittleEndian.PutUint32(packet[headerSize+i*sampleBytes:], math.Float32bits(v))
 		}
-		p.bring(late, func(b []byte) { clear(b) })
-		n -= late
-	}
-	p.bring(n, p.pull)
-}
-
-func (p *Playback) bring(n int, fill func([]byte)) {
-	for n >= sampleBytes {
-		chunk := p.buf[:min(n/sampleBytes*sampleBytes, len(p.buf))]
-		fill(chunk)
-		if p.client.proto.Send(p.index, chunk) != nil {
-			return // the reader reports the end
+		if err := p.client.packets.send(packet); err != nil {
+			return p.client.Err()
 		}
-		n -= len(chunk)
+		samples, skip = samples[n:], 0
 	}
-}
-
-// SetLatency changes the latency that OpenPlayback asked for, while the stream plays. For more of it the server asks
-// Pull for the difference at once; for less it asks for nothing until it has played the difference.
-func (p *Playback) SetLatency(d time.Duration) error {
-	target, fewest := sizes(d, p.rate)
-	req := proto.SetPlaybackStreamBufferAttr{
-		StreamIndex: p.index, BufferMaxLength: proto.Undefined, BufferTargetLength: target,
-		BufferMinimumRequest: fewest, AdjustLatency: true,
-	}
-	before := p.target.Load()
-	p.target.Store(max(before, target)) // what is asked for until the answer is known is not late
-	var reply proto.SetPlaybackStreamBufferAttrReply
-	if err := p.client.request(&req, &reply); err != nil {
-		p.target.Store(before)
-		return fmt.Errorf("set the latency of a stream: %w", err)
-	}
-	p.target.Store(reply.BufferTargetLength)
 	return nil
-}
-
-// sizes are the bytes that the server keeps for a latency, and the fewest that it asks for at once. PulseAudio keeps twice
-// the fewest and one step of the sink's, and lets the sink work in steps of half of what is left: with a sixth, the sink
-// takes a third at a time, asks for it once, and has as much again while the answer is on its way.
-func sizes(latency time.Duration, rate int) (target, fewest uint32) {
-	target = uint32(latency.Seconds()*float64(rate)) * sampleBytes
-	return target, max(target/6/sampleBytes*sampleBytes, sampleBytes)
 }

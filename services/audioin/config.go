@@ -38,14 +38,13 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// The latency is shared between the two places where sound waits: three quarters are PulseAudio's, for the stream's
-// buffer and the sink's, which makes use of two thirds of that when all goes well; a quarter is the margin of the jitter
-// buffer; the rest passes between steps of the sink and of whoever records. What a message holds comes on top, since its
-// end waits for its beginning.
-func (c Config) streamLatency() time.Duration { return c.Latency * 3 / 4 }
+// The latency is shared between the margin of the queue, a half, and the steps in which PulseAudio's sink takes from it and
+// whoever records takes from the sink, a quarter each. What a message holds comes on top, since its end waits for its
+// beginning.
+func (c Config) step() time.Duration { return c.Latency / 4 }
 
 func (c Config) jitter(rate int) jitterConfig {
 	j := jitterConfig{rate: rate}
-	j.target, j.max = j.samples(c.Latency/4), j.samples(c.MaxQueue)
+	j.target, j.max = j.samples(c.Latency/2), j.samples(c.MaxQueue)
 	return j
 }

@@ -25,8 +25,11 @@
 //
 // # Between
 //
-// Each peer has a jitter buffer that keeps a margin and follows the peer's clock; see jitter. Loss policy: sound is
-// live. The queue is bounded by --audioin-max-queue, the oldest goes first; what is missing is silence of the same
+// Each peer has a jitter buffer that keeps a margin and follows the peer's clock; see jitter. What it holds lies in the
+// peer's stream in PulseAudio, which is a line in time: a message is written to its place on it as soon as it comes, by
+// the goroutine that read it, and nothing is asked for. PulseAudio would ask a hundred times in a second, and to be asked
+// costs more of the processor than all else that is done for a microphone. How far PulseAudio has come on the line is
+// known from what it says now and then. Loss policy: sound is live. The queue is bounded by --audioin-max-queue, the oldest goes first; what is missing is silence of the same
 // length, never squeezed time. A peer whose stream dies, since PulseAudio was restarted, keeps its socket: its sound
 // goes on in a new stream if PulseAudio comes back within some seconds, else it is told 1013, as is a peer that comes
 // while there is no PulseAudio.

@@ -39,7 +39,7 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.ledger.leave(p)
 	// The stream comes first: a peer that is let in is heard.
-	stream, err := s.open(r.Context(), p)
+	stream, err := s.open(r.Context(), rate)
 	if err != nil {
 		s.ledger.refused.WithLabelValues("device").Inc()
 		s.env.Log.Debug("microphone refused", "error", err)
@@ -88,7 +88,7 @@ func read(conn *ws.Conn, p *peer) error {
 			conn.Close(ws.UnsupportedData, textSent)
 			return nil
 		}
-		p.receive(msg)
+		p.receive(msg, time.Now())
 		buf = msg[:cap(msg)]
 	}
 }
@@ -97,9 +97,10 @@ func read(conn *ws.Conn, p *peer) error {
 func (s *Service) play(ctx context.Context, conn *ws.Conn, p *peer, current stream) error {
 	for current != nil {
 		p.attach(current)
-		watch(ctx, p, current, s.config.streamLatency())
-		if ctx.Err() != nil {
-			playOut(p, current, s.config.streamLatency())
+		select {
+		case <-ctx.Done():
+			playOut(p, current, s.config.step())
+		case <-current.Done():
 		}
 		p.attach(nil)
 		current.Close()
@@ -116,8 +117,8 @@ func (s *Service) play(ctx context.Context, conn *ws.Conn, p *peer, current stre
 }
 
 // playOut waits until what is queued has been heard, within limits.
-func playOut(p *peer, current stream, latency time.Duration) {
-	t := time.NewTimer(min(p.end()+latency, playOutMost))
+func playOut(p *peer, current stream, step time.Duration) {
+	t := time.NewTimer(min(p.hush(time.Now())+step, playOutMost))
 	defer t.Stop()
 	select {
 	case <-t.C:
@@ -132,7 +133,7 @@ func (s *Service) reopen(ctx context.Context, p *peer) stream {
 	tick := time.NewTicker(reopenEvery)
 	defer tick.Stop()
 	for {
-		if current, err := s.open(ctx, p); err == nil {
+		if current, err := s.open(ctx, p.rate); err == nil {
 			return current
 		}
 		select {

@@ -2,12 +2,13 @@ package audioin
 
 import "time"
 
-// Times of the jitter buffer. All are counted in samples at the peer's rate, as the server pulls them: the buffer has no
+// Times of the jitter buffer. All are counted in samples at the peer's rate, as the server takes them: the buffer has no
 // clock of its own, and the server's is the one that counts.
 const (
 	windowTime  = 500 * time.Millisecond // the lowest fill is taken over windows of this length
 	windowCount = 8                      // and over so many of them before a small correction
 	fadeTime    = 3 * time.Millisecond   // from sound to nothing, from nothing to sound, and from one place to another
+	nearTime    = 3 * time.Millisecond   // what will be taken so soon that it is left as it is
 	slackTime   = 6 * time.Millisecond   // distance from the target that is left alone
 	pieceTime   = 10 * time.Millisecond  // longest correction that is made without need
 	earlyTime   = 20 * time.Millisecond  // excess that is worked off after one window, where it is not heard
@@ -27,7 +28,7 @@ type jitterConfig struct {
 
 // jitterStats are counts since the peer came; times are in samples.
 type jitterStats struct {
-	pushed, pulled int64
+	pushed, played int64
 	underruns      int64 // gaps: the sound ran out while it was being played
 	overflowed     int64 // samples dropped since the queue was full or the server stood still
 	dropped        int64 // samples taken out to follow the peer's clock or to catch up
@@ -37,8 +38,9 @@ type jitterStats struct {
 	ppm            float64
 }
 
-// jitter is the queue between a peer, whose messages come when they come, and the playback stream, which must have its
-// samples at the server's pace. It keeps a margin: the fill just before a message comes, at its lowest over some
+// jitter is the queue between a peer, whose messages come when they come, and the playback stream, which takes its
+// samples at the server's pace. The queue lies in the server: buf is what it should look like, and unsent what has to be
+// written for that. It keeps a margin: the fill just before a message comes, at its lowest over some
 // seconds, is held near the target. That one number tells apart what mean fill mixes up, the size of messages and the
 // lateness of the network, and it is where the difference of the two clocks shows. Corrections take out or repeat a few
 // milliseconds where it is quiet, or where the sound is like itself. The target grows with every gap, by its length, and
@@ -52,30 +54,31 @@ type jitter struct {
 	buf        []float32 // what is queued is buf[head:tail]
 	head, tail int
 
-	playing bool    // there was sound at the last pull
-	last    float32 // the last sample that was heard
+	changed int // from this sample of the queue on the server has something else
+
+	playing bool    // the queue has not run out
+	last    float32 // the last sample that was played
 	fadeOut int     // samples of fade still to come after a gap
-	gap     int     // samples pulled since the gap began
-	step    int     // samples of the last pull
+	gap     int     // samples since the gap began
 	ended   bool    // no more will come: running out is no underrun
 
 	target  int // now; at least cfg.target
-	calm    int // samples pulled since the last gap
-	window  int // samples pulled in this window
+	calm    int // samples played since the last gap
+	window  int // samples played in this window
 	low     int // lowest fill before a message in this window; more than cfg.max when none has come
 	lows    [windowCount]int
 	windows int // complete ones since the start or the last disturbance
 
 	loudness float32 // mean square of the sound, over a second or so
-	waited   int     // samples pulled while a correction waits for its place
+	waited   int     // samples played while a correction waits for its place
 
 	anchor   int64 // level at anchorAt, for the drift
 	anchorAt int64
 }
 
 func newJitter(cfg jitterConfig) *jitter {
-	// Room for the longest queue twice, so that it moves to the front rarely, and for a repetition.
-	j := &jitter{cfg: cfg, buf: make([]float32, 2*cfg.max+cfg.samples(pieceTime)*2), target: cfg.target}
+	// Room for the longest queue twice, so that it moves to the front rarely, for a repetition, and for the fade after it.
+	j := &jitter{cfg: cfg, buf: make([]float32, 2*cfg.max+cfg.samples(2*pieceTime+fadeTime)), target: cfg.target}
 	j.disturbed()
 	return j
 }
@@ -117,6 +120,26 @@ func (j *jitter) push(in []float32) {
 	j.correct()
 }
 
+// unsent is what the server does not have yet: samples that belong at this place of the queue, counted from what is
+// taken next. A fade to nothing follows the end, where the next message will replace it, or be missed. They are valid
+// until the next push.
+func (j *jitter) unsent() (at int, samples []float32) {
+	fill, fade := j.fill(), j.cfg.samples(fadeTime)
+	at = j.changed
+	if at >= fill {
+		return fill, nil
+	}
+	last := j.buf[j.tail-1]
+	for i := range fade {
+		j.buf[j.tail+i] = last * float32(fade-i-1) / float32(fade)
+	}
+	j.changed = fill
+	return at, j.buf[j.head+at : j.tail+fade]
+}
+
+// change notes that the queue is another from this sample on.
+func (j *jitter) change(at int) { j.changed = min(j.changed, at) }
+
 // prime starts to play after nothing: with a margin of silence in front, so that the next message may be late.
 func (j *jitter) prime(coming int) {
 	if j.stats.underruns > 0 && j.gap < j.cfg.samples(pauseTime) { // else this is the first sound
@@ -124,9 +147,8 @@ func (j *jitter) prime(coming int) {
 	}
 	fadeOut := j.fadeOut
 	j.gap, j.fadeOut = 0, 0
-	j.head, j.tail = 0, 0
-	// Somewhere between two pulls: half of what one takes, so that the margin is right give or take that half.
-	n := max(min(j.target+j.step/2, j.cfg.max-coming), 0)
+	j.head, j.tail, j.changed = 0, 0, 0
+	n := max(min(j.target, j.cfg.max-coming), 0)
 	clear(j.buf[:n])
 	j.tail = n
 	// The last sound may not have faded wholly.
@@ -143,51 +165,56 @@ func (j *jitter) maxTarget() int { return max(j.cfg.target, j.cfg.max/2) }
 // overflow makes room for n more samples by dropping the oldest, down to the target: the newest count, and one cut is
 // better than one at every message.
 func (j *jitter) overflow(n int) {
-	drop := j.fill() - max(min(j.target, j.cfg.max-n), 0)
+	fade := j.cfg.samples(fadeTime)
+	keep := max(min(j.target, j.cfg.max-n), 0)
+	drop := j.fill() - keep
 	j.stats.overflowed += int64(drop)
-	j.dropOldest(drop)
+	fade = min(fade, keep, drop)
+	j.cut(min(j.cfg.samples(nearTime), keep-fade), drop, fade)
 	j.disturbed()
 }
 
-func (j *jitter) dropOldest(n int) {
-	crossfade(j.buf[j.head+n:], j.buf[j.head:], min(j.fill()-n, n, j.cfg.samples(fadeTime)))
-	j.head += n
+// drop counts n samples that never come into the queue.
+func (j *jitter) drop(n int) {
+	j.stats.pushed += int64(n)
+	j.stats.overflowed += int64(n)
 }
 
-// skip lets n samples of time pass that are never heard: the server stood still. What has come meanwhile is dropped, so
-// that the level stays; the margin is not touched, since what has not come yet may come.
-func (j *jitter) skip(n int) {
-	j.stats.pulled += int64(n)
-	if !j.playing {
-		return
-	}
-	drop := min(n, max(j.fill()-j.target, 0))
-	j.stats.overflowed += int64(drop)
-	j.dropOldest(drop)
-	j.anchorAt = 0
+// forget drops what is queued, since the server will never play it, or has another time now.
+func (j *jitter) forget() {
+	j.head, j.tail, j.changed = 0, 0, 0
+	j.playing, j.fadeOut, j.last = false, 0, 0
+	j.gap = j.cfg.samples(pauseTime)
+	j.disturbed()
 }
 
 // append copies in to the end and returns where it begins.
 func (j *jitter) append(in []float32) int {
-	if j.tail+len(in) > len(j.buf) {
-		j.tail = copy(j.buf, j.buf[j.head:j.tail])
-		j.head = 0
-	}
+	j.room(len(in))
+	j.change(j.fill())
 	start := j.tail
 	j.tail += copy(j.buf[start:], in)
 	return start
 }
 
-// pull fills out with the next sound, and with silence where there is none.
-func (j *jitter) pull(out []float32) {
-	j.stats.pulled += int64(len(out))
-	j.step = len(out)
-	n := copy(out, j.buf[j.head:j.tail])
-	j.head += n
-	if n > 0 {
-		j.last = out[n-1]
+// room moves the queue to the front when n more samples, and the fade after them, have no room behind it.
+func (j *jitter) room(n int) {
+	if j.tail+n+j.cfg.samples(fadeTime) > len(j.buf) {
+		j.tail = copy(j.buf, j.buf[j.head:j.tail])
+		j.head = 0
 	}
-	if j.playing && n < len(out) {
+}
+
+// play lets the server take n samples of the queue, and silence when there is nothing.
+func (j *jitter) play(n int) {
+	j.stats.played += int64(n)
+	k := min(n, j.fill())
+	if k > 0 {
+		j.last = j.buf[j.head+k-1]
+	}
+	j.head += k
+	j.changed = max(j.changed-k, 0)
+	if j.playing && k < n {
 		j.playing = false
 		j.fadeOut = j.cfg.samples(fadeTime)
 		j.gap, j.calm = 0, 0
@@ -196,23 +223,10 @@ func (j *jitter) pull(out []float32) {
 		}
 	}
 	if !j.playing {
-		j.silence(out[n:])
+		j.gap += n - k
+		j.fadeOut = max(j.fadeOut-(n-k), 0)
 	}
-	j.tick(len(out))
-}
-
-// silence lets the last sound fade, and is silent after that.
-func (j *jitter) silence(out []float32) {
-	j.gap += len(out)
-	length := j.cfg.samples(fadeTime)
-	n := min(j.fadeOut, len(out))
-	for i := range n {
-		out[i] = j.last * float32(j.fadeOut-i-1) / float32(length)
-	}
-	if j.fadeOut -= n; j.fadeOut == 0 {
-		j.last = 0
-	}
-	clear(out[n:])
+	j.tick(n)
 }
 
 // tick lets n samples of time pass.
@@ -253,10 +267,10 @@ func (j *jitter) disturbed() {
 func (j *jitter) measureDrift() {
 	level := int64(j.lowest()) + j.stats.dropped - j.stats.repeated
 	if j.anchorAt == 0 {
-		j.anchor, j.anchorAt = level, j.stats.pulled
+		j.anchor, j.anchorAt = level, j.stats.played
 		return
 	}
-	j.stats.ppm = float64(level-j.anchor) / float64(j.stats.pulled-j.anchorAt) * 1e6
+	j.stats.ppm = float64(level-j.anchor) / float64(j.stats.played-j.anchorAt) * 1e6
 }
 
 // lowest is the lowest fill before a message over the last windows.

@@ -3,6 +3,7 @@ package audioin
 import (
 	"math"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -20,15 +21,14 @@ type ledger struct {
 
 // totals add up reports. Times are in milliseconds.
 type totals struct {
-	peers, underruns, underflows, seamless, audible int64
-	overflow, dropped, repeated                     float64
-	delay, drift                                    float64 // the largest
+	peers, underruns, seamless, audible int64
+	overflow, dropped, repeated         float64
+	delay, drift                        float64 // the largest
 }
 
 func (t *totals) add(r PeerReport) {
 	t.peers++
 	t.underruns += r.Underruns
-	t.underflows += r.Underflows
 	t.audible += r.Audible
 	t.seamless += r.Corrections - r.Audible
 	t.overflow += r.OverflowMS
@@ -72,7 +72,7 @@ func (l *ledger) leave(p *peer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.here, p)
-	l.past.add(p.report())
+	l.past.add(p.report(time.Now()))
 }
 
 // reports are the peers of now, in no order.
@@ -81,7 +81,7 @@ func (l *ledger) reports() []PeerReport {
 	defer l.mu.Unlock()
 	reports := make([]PeerReport, 0, len(l.here))
 	for p := range l.here {
-		reports = append(reports, p.report())
+		reports = append(reports, p.report(time.Now()))
 	}
 	return reports
 }
@@ -92,7 +92,7 @@ func (l *ledger) sums() (all totals, now totals) {
 	defer l.mu.Unlock()
 	all = l.past
 	for p := range l.here {
-		r := p.report()
+		r := p.report(time.Now())
 		all.add(r)
 		now.add(r)
 	}
@@ -101,20 +101,19 @@ func (l *ledger) sums() (all totals, now totals) {
 
 // The numbers of the collector.
 var (
-	descPeers      = prometheus.NewDesc("peers", "Microphones that are on now.", nil, nil)
-	descDelay      = prometheus.NewDesc("delay_seconds", "Sound that waits in the queue of the microphone with the most, now.", nil, nil)
-	descDrift      = prometheus.NewDesc("drift_ppm", "How much faster the clock of a microphone runs than PulseAudio's, where that is most, now.", nil, nil)
-	descUnderruns  = prometheus.NewDesc("underruns_total", "Gaps, since messages came too late.", nil, nil)
-	descUnderflows = prometheus.NewDesc("underflows_total", "Gaps, since PulseAudio was not served in time.", nil, nil)
-	descDropped    = prometheus.NewDesc("dropped_seconds_total", "Sound that was dropped, by reason.", []string{"reason"}, nil)
-	descRepeated   = prometheus.NewDesc("repeated_seconds_total", "Sound that was repeated to follow the clocks of microphones.", nil, nil)
-	descCorrected  = prometheus.NewDesc("corrections_total", "Times that sound was taken out or repeated, by whether one may hear it.", []string{"heard"}, nil)
+	descPeers     = prometheus.NewDesc("peers", "Microphones that are on now.", nil, nil)
+	descDelay     = prometheus.NewDesc("delay_seconds", "Sound that waits in the queue of the microphone with the most, now.", nil, nil)
+	descDrift     = prometheus.NewDesc("drift_ppm", "How much faster the clock of a microphone runs than PulseAudio's, where that is most, now.", nil, nil)
+	descUnderruns = prometheus.NewDesc("underruns_total", "Gaps, since messages came too late.", nil, nil)
+	descDropped   = prometheus.NewDesc("dropped_seconds_total", "Sound that was dropped, by reason.", []string{"reason"}, nil)
+	descRepeated  = prometheus.NewDesc("repeated_seconds_total", "Sound that was repeated to follow the clocks of microphones.", nil, nil)
+	descCorrected = prometheus.NewDesc("corrections_total", "Times that sound was taken out or repeated, by whether one may hear it.", []string{"heard"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (l *ledger) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descPeers, descDelay, descDrift, descUnderruns, descUnderflows, descDropped, descRepeated, descCorrected,
+		descPeers, descDelay, descDrift, descUnderruns, descDropped, descRepeated, descCorrected,
 	} {
 		ch <- d
 	}
@@ -133,7 +132,6 @@ func (l *ledger) Collect(ch chan<- prometheus.Metric) {
 	gauge(descDelay, now.delay/1000)
 	gauge(descDrift, now.drift)
 	count(descUnderruns, float64(all.underruns))
-	count(descUnderflows, float64(all.underflows))
 	count(descDropped, all.overflow/1000, "overflow")
 	count(descDropped, all.dropped/1000, "clock")
 	count(descRepeated, all.repeated/1000)

@@ -9,15 +9,16 @@ import (
 
 // device is where peers are played to while a Run holds it.
 type device interface {
-	// open starts a stream that plays the peer.
-	open(ctx context.Context, p *peer) (stream, error)
+	// open starts a stream of so many samples/s.
+	open(ctx context.Context, rate int) (stream, error)
 }
 
 // stream is one peer's sound in PulseAudio.
 type stream interface {
 	Done() <-chan struct{} // closed when it has ended, by whomever
-	Underflows() int64     // times that it ran dry
-	SetLatency(time.Duration) error
+	// Taken and Write are those of pulse.Playback.
+	Taken(at time.Time) (samples int64, ok bool)
+	Write(skip int, samples []float32) error
 	Close()
 }
 
@@ -26,14 +27,13 @@ type pulseDevice struct {
 	config Config
 }
 
-func (d pulseDevice) open(ctx context.Context, p *peer) (stream, error) {
+func (d pulseDevice) open(ctx context.Context, rate int) (stream, error) {
 	client, err := pulse.Dial(ctx, d.config.Pulse)
 	if err != nil {
 		return nil, err
 	}
 	playback, err := client.OpenPlayback(pulse.PlaybackConfig{
-		Sink: sinkName, Name: "Browser microphone", Rate: p.rate, Latency: d.config.streamLatency(),
-		Pull: p.pull, Skip: p.skip,
+		Sink: sinkName, Name: "Browser microphone", Rate: rate, Step: d.config.step(),
 	})
 	if err != nil {
 		client.Close()
@@ -44,9 +44,5 @@ func (d pulseDevice) open(ctx context.Context, p *peer) (stream, error) {
 
 type pulseStream struct {
 	*pulse.Client
-	playback *pulse.Playback
+	*pulse.Playback
 }
-
-func (s pulseStream) Underflows() int64 { return s.playback.Underflows() }
-
-func (s pulseStream) SetLatency(d time.Duration) error { return s.playback.SetLatency(d) }

@@ -115,14 +115,14 @@ func (s *Service) set(d device) {
 var errNoDevice = errors.New("no PulseAudio")
 
 // open opens a stream for a peer on the device that is there.
-func (s *Service) open(ctx context.Context, p *peer) (stream, error) {
+func (s *Service) open(ctx context.Context, rate int) (stream, error) {
 	s.mu.Lock()
 	d := s.device
 	s.mu.Unlock()
 	if d == nil {
 		return nil, errNoDevice
 	}
-	return d.open(ctx, p)
+	return d.open(ctx, rate)
 }
 
 // Report is the service in /status.

@@ -242,6 +242,24 @@ func TestSeveralAreMixed(t *testing.T) {
 	})
 }
 
+// TestSuspendedSink: what is said while PulseAudio plays nothing does not pile up, and the delay afterwards is what it was.
+func TestSuspendedSink(t *testing.T) {
+	r := newRig(t)
+	r.speak(t, 1000, 0.5, "48000", 48000)
+	rec := r.pulse.Record(t, sourceName, 48000)
+	heard := func() bool { return testkit.Level(rec.Next(t, 300*time.Millisecond), 48000, 1000) > 0.48 }
+	testkit.Eventually(t, limit, "the tone is heard", heard)
+	report := func() PeerReport { return r.svc.Report().(Report).Peers[0] }
+	before := report()
+	_ = r.pulse.Pactl(t, "suspend-sink", sinkName, "1")
+	testkit.Eventually(t, limit, "what is said meanwhile is dropped", func() bool { return report().OverflowMS > before.OverflowMS+500 })
+	_ = r.pulse.Pactl(t, "suspend-sink", sinkName, "0")
+	testkit.Eventually(t, limit, "the tone is heard again", heard)
+	if d := report().DelayMS; d > 500 {
+		t.Errorf("%v ms wait now", d)
+	}
+}
+
 // TestRemainderShiftsNothing: a length that is no multiple of four costs its remainder and no more.
 func TestRemainderShiftsNothing(t *testing.T) {
 	r := newRig(t)

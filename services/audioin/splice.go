@@ -12,7 +12,8 @@ const (
 // splice takes n samples out of the queue, or puts -n in, give or take a half, at the quietest place and with the length
 // that fits the sound best. When that would be heard it does so only if it must.
 func (j *jitter) splice(n int, must bool) {
-	queue := j.buf[j.head:j.tail]
+	near := min(j.cfg.samples(nearTime), j.fill())
+	queue := j.buf[j.head+near : j.tail]
 	fade := j.cfg.samples(fadeTime)
 	want := min(max(n, -n), len(queue)-2*fade)
 	if want < fade {
@@ -28,17 +29,18 @@ func (j *jitter) splice(n int, must bool) {
 		return
 	}
 	if n > 0 {
-		j.cut(at, length, fade)
+		j.cut(near+at, length, fade)
 		j.spliced(length, !unheard)
 		return
 	}
-	if j.repeat(at, length, fade) {
+	if j.repeat(near+at, length, fade) {
 		j.spliced(-length, !unheard)
 	}
 }
 
 // cut takes length samples out at the place.
 func (j *jitter) cut(at, length, fade int) {
+	j.change(at)
 	from := j.buf[j.head+at : j.tail]
 	crossfade(from[length:], from, fade)
 	copy(from, from[length:])
@@ -50,10 +52,8 @@ func (j *jitter) repeat(at, length, fade int) bool {
 	if j.fill()+length > j.cfg.max {
 		return false
 	}
-	if j.tail+length > len(j.buf) {
-		j.tail = copy(j.buf, j.buf[j.head:j.tail])
-		j.head = 0
-	}
+	j.room(length)
+	j.change(at + length)
 	j.tail += length
 	from := j.buf[j.head+at : j.tail]
 	// What follows the seam moves back; the seam itself goes from what came next to what came length before.
@@ -63,21 +63,6 @@ func (j *jitter) repeat(at, length, fade int) bool {
 		from[length+i] += (from[i] - from[length+i]) * w
 	}
 	return true
-}
-
-// pad puts n samples of silence in front of the queue, for a stream that is about to take so many more.
-func (j *jitter) pad(n int) {
-	fill, fade := j.fill(), j.cfg.samples(fadeTime)
-	if !j.playing || fill+n > j.cfg.max {
-		return
-	}
-	copy(j.buf[n:], j.buf[j.head:j.tail])
-	j.head, j.tail = 0, n+fill
-	clear(j.buf[:n])
-	for i := range min(n, fade) {
-		j.buf[i] = j.last * float32(fade-i-1) / float32(fade)
-	}
-	fadeIn(j.buf[n:j.tail], fade)
 }
 
 // quietest finds where a splice of about length samples meets the least sound.

@@ -65,10 +65,3 @@ func clean(v float32) float32 {
 	}
 	return 0 // NaN and the infinities
 }
-
-// encode writes samples as the playback stream wants them, the inverse of decode.
-func encode(dst []byte, samples []float32) {
-	for i, v := range samples {
-		binary.LittleEndian.PutUint32(dst[i*sampleBytes:], math.Float32bits(v))
-	}
-}
