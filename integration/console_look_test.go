@@ -218,7 +218,7 @@ func (p *consolePage) accessible(scene, theme string) {
 
 // The parts of the console that need no browser.
 func TestConsoleParts(t *testing.T) {
-	cmd := exec.Command("node", "--test", "test/playout.test.mjs")
+	cmd := exec.Command("node", "--test", "test/channel.test.mjs", "test/playout.test.mjs")
 	cmd.Dir = "../web"
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("node --test: %v\n%s", err, out)

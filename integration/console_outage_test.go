@@ -98,20 +98,26 @@ func TestConsoleOutages(t *testing.T) {
 		o.uinput()
 	})
 
-	addr := g.Addr(t, "frontdoor")
+	o.losesGhostaux(g, start)
+	o.until(30*time.Second, "all is well", `document.querySelectorAll(".card[data-state=ready]").length === 4 && globalThis.same`)
+	o.faultless()
+}
+
+// losesGhostaux has ghostaux itself go, and come back without the folder of uploads first.
+func (o *outage) losesGhostaux(g *testkit.Ghostaux, start testkit.Start) {
+	o.t.Helper()
+	addr := g.Addr(o.t, "frontdoor")
 	o.ends("upload", func() {
 		g.Kill()
 		o.until(20*time.Second, "the page says that it is alone", `document.getElementById("link").textContent !== ""`)
-		start.Args = append(start.Args, "--addr", addr, "--upload-dir", "/proc/nothing") // comes back without its folder
-		g = testkit.StartGhostauxWith(t, start)
+		start.Args = append(start.Args, "--addr", addr, "--upload-dir", "/proc/nothing")
+		g = testkit.StartGhostauxWith(o.t, start)
 	}, func() {
 		g.Kill()
 		start.Args = append(start.Args, "--upload-dir", o.path("Uploads"))
-		testkit.StartGhostauxWith(t, start)
+		testkit.StartGhostauxWith(o.t, start)
 	})
 	o.uploads("two.txt")
-	o.until(30*time.Second, "all is well", `document.querySelectorAll(".card[data-state=ready]").length === 4 && globalThis.same`)
-	o.faultless()
 }
 
 // A console behind a path prefix is right again after ghostaux was gone; the session goes on.

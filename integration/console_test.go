@@ -196,22 +196,9 @@ func TestConsoleSound(t *testing.T) {
 	p.until(20*time.Second, "it plays", `ghostaux.sound.state === "playing" && document.getElementById("play").textContent === "Stop the sound"`)
 	p.hears440(20 * time.Second)
 	t.Logf("figures: %v", ask[map[string]any](p, "ghostaux.sound.figures()"))
-	p.until(10*time.Second, "the meter moves", `document.querySelector(".audioout .meter").ariaValueNow > 50`)
-	p.click(".audioout button[aria-pressed]")
-	p.until(10*time.Second, "it is mute", `ghostaux.sound.muted && ghostaux.sound.level() < 0.001`)
-	p.click(".audioout button[aria-pressed]")
-	p.hears440(10 * time.Second)
-
-	paint := ask[float64](p, `performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? -1`)
-	weight := ask[float64](p, transferred)
-	t.Logf("first paint after %.0f ms, %.0f bytes in all", paint, weight)
-	if weight <= 0 || weight > 200_000 {
-		t.Errorf("the page weighs %.0f bytes", weight)
-	}
-
-	p.click("#microphone")
-	p.until(20*time.Second, "the card says why it has no microphone", `ghostaux.microphone.state === "off" && ["NotFoundError", "NotAllowedError"].includes(ghostaux.microphone.problem) && /microphone/.test(document.getElementById("microphone-state").textContent)`)
-	t.Logf("without a microphone: %s", ask[string](p, `document.getElementById("microphone-state").textContent`))
+	p.mutes()
+	p.isLight()
+	p.saysNoMicrophone()
 	p.run(`location.reload()`)
 	p.until(20*time.Second, "it wants to play by itself", `["playing", "blocked"].includes(globalThis.ghostaux?.sound.state)`)
 	p.click("h1") // browsers differ in whether the click of before still counts
@@ -225,6 +212,35 @@ func TestConsoleSound(t *testing.T) {
 	playTone(t, pulse)
 	p.hears440(30 * time.Second)
 	p.faultless()
+}
+
+// mutes silences what is heard, and lets it be heard again.
+func (p *consolePage) mutes() {
+	p.t.Helper()
+	p.until(10*time.Second, "the meter moves", `document.querySelector(".audioout .meter").ariaValueNow > 50`)
+	p.click(".audioout button[aria-pressed]")
+	p.until(10*time.Second, "it is mute", `ghostaux.sound.muted && ghostaux.sound.level() < 0.001`)
+	p.click(".audioout button[aria-pressed]")
+	p.hears440(10 * time.Second)
+}
+
+// isLight weighs the page.
+func (p *consolePage) isLight() {
+	p.t.Helper()
+	paint := ask[float64](p, `performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? -1`)
+	weight := ask[float64](p, transferred)
+	p.t.Logf("first paint after %.0f ms, %.0f bytes in all", paint, weight)
+	if weight <= 0 || weight > 200_000 {
+		p.t.Errorf("the page weighs %.0f bytes", weight)
+	}
+}
+
+// saysNoMicrophone turns on a microphone that this computer does not have.
+func (p *consolePage) saysNoMicrophone() {
+	p.t.Helper()
+	p.click("#microphone")
+	p.until(20*time.Second, "the card says why it has no microphone", `ghostaux.microphone.state === "off" && ["NotFoundError", "NotAllowedError"].includes(ghostaux.microphone.problem) && /microphone/.test(document.getElementById("microphone-state").textContent)`)
+	p.t.Logf("without a microphone: %s", ask[string](p, `document.getElementById("microphone-state").textContent`))
 }
 
 // The sound goes on in a page that nobody sees.

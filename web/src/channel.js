@@ -26,10 +26,11 @@ export class Channel {
     return this.socket?.readyState === WebSocket.OPEN;
   }
 
-  // open wants the connection from now on.
+  // open wants the connection from now on. Wanted again while it waits for its next try, it waits on.
   open() {
+    if (this.wanted) return;
     this.wanted = true;
-    if (!this.socket) this.#connect();
+    this.#connect();
   }
 
   // close wants it no more.

@@ -36,7 +36,11 @@ class Desk extends EventTarget {
     super();
     this.url = new URL(url, location.href);
     this.state = undefined;
-    this.ready = new Promise((resolve) => this.addEventListener("state", resolve, { once: true }));
+    this.ready = new Promise((resolve, reject) => {
+      this.addEventListener("state", resolve, { once: true });
+      this.#gone.signal.addEventListener("abort", () => reject(removed()));
+    });
+    this.ready.catch(() => {}); // nobody has to wait for it
     this.#build(container);
     this.#keepKeyboard();
     addEventListener("message", (event) => this.#message(event), { signal: this.#gone.signal });
@@ -49,6 +53,7 @@ class Desk extends EventTarget {
   // call asks the console, and returns a promise of its answer.
   async call(name, ...parameters) {
     await this.ready;
+    if (this.#gone.signal.aborted) throw removed();
     const id = this.#next++;
     return new Promise((resolve, reject) => {
       this.#pending.set(id, { resolve, reject });
@@ -71,7 +76,7 @@ class Desk extends EventTarget {
   remove() {
     this.host.remove();
     this.#gone.abort();
-    for (const { reject } of this.#pending.values()) reject(new Error("the panel was removed"));
+    for (const { reject } of this.#pending.values()) reject(removed());
     this.#pending.clear();
   }
 
@@ -133,6 +138,10 @@ class Desk extends EventTarget {
     if (data.event === "state") this.state = data.detail;
     this.dispatchEvent(new CustomEvent(data.event, { detail: data.detail }));
   }
+}
+
+function removed() {
+  return new Error("the panel was removed");
 }
 
 let only; // the panel of this page

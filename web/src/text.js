@@ -148,6 +148,7 @@ export const text = {
   smartcard: {
     reader: "Reader",
     card: "Card",
+    atr: "Answer to reset",
     far: "Reached through",
     fars: { none: "Nothing yet", relay: "The browser's card extension", agent: "The card agent" },
     readers: { empty: "Empty", connecting: "Connecting", connected: "Has the card", "in use": "In use" },

@@ -6,7 +6,7 @@ const words = text.smartcard;
 
 export function smartcardCard({ events }) {
   const card = new Card("smartcard", events);
-  const rows = ["card", "reader", "far"].map((name) => [name, el("dd")]);
+  const rows = ["card", "atr", "reader", "far"].map((name) => [name, el("dd", { class: name })]);
   const advice = el("p", { class: "small" });
   const facts = el("dl", { class: "facts" }, ...rows.map(([name, value]) => el("div", {}, el("dt", {}, words[name]), value)));
   card.body.append(facts, advice);
@@ -15,10 +15,14 @@ export function smartcardCard({ events }) {
     const detail = service?.detail ?? {};
     const shown = {
       card: detail.card ? words.inserted : words.absent,
+      atr: detail.atr?.toUpperCase().replace(/..(?=.)/g, "$& ") ?? "",
       reader: words.readers[detail.reader] ?? "–",
       far: words.fars[detail.far_end] ?? "–",
     };
-    for (const [name, value] of rows) say(value, shown[name]);
+    for (const [name, value] of rows) {
+      say(value, shown[name]);
+      value.parentElement.hidden = shown[name] === "";
+    }
     const missing = card.condition !== "ready"; // the card says then what
     facts.hidden = missing;
     prose(advice, missing ? "" : detail.advice ?? "");
