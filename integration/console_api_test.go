@@ -13,10 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/chromedp"
-
 	"ghostaux/pkg/testkit"
 )
 
@@ -199,11 +195,10 @@ func (a *apiDesk) tellsLink() {
 	addr := a.Addr(a.t, "frontdoor")
 	a.Kill()
 	a.until(20*time.Second, "the connection is lost", `current().link === "lost"`)
-	if _, err := chromedp.Call(a.ctx, network.ClearBrowserCookies, cdp.Empty{}); err != nil {
-		a.t.Fatal(err)
-	}
-	a.start.Args = append(a.start.Args, "--addr", addr)
-	testkit.StartGhostauxWith(a.t, a.start)
+	a.losesSession(func() {
+		a.start.Args = append(a.start.Args, "--addr", addr)
+		testkit.StartGhostauxWith(a.t, a.start)
+	})
 	a.until(30*time.Second, "nobody is signed in", `current().link === "signedOut"`)
 }
 

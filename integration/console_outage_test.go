@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
 	"golang.org/x/sys/unix"
 
 	"ghostaux/pkg/testkit"
@@ -130,8 +133,25 @@ func TestConsoleComesBack(t *testing.T) {
 	p.run(`globalThis.same = true`)
 	g.Kill()
 	p.until(10*time.Second, "the page says that it is alone", `document.getElementById("link").textContent !== "" && document.querySelector(".upload .badge").textContent === "No connection"`)
-	testkit.StartGhostaux(t, "--only", "upload", "--prefix", "/desk/7", "--addr", addr)
+	g = testkit.StartGhostaux(t, "--only", "upload", "--prefix", "/desk/7", "--addr", addr)
 	p.until(20*time.Second, "it works again", `document.querySelector(".upload .badge").textContent === "Ready" && globalThis.same`)
 	p.run(`ghostaux.uploads.add([{ file: new File(["x"], "x.txt"), path: "x.txt" }])`)
 	p.until(20*time.Second, "an upload works", `ghostaux.uploads.list[0].state === "done"`)
+
+	p.losesSession(func() {
+		g.Kill()
+		testkit.StartGhostaux(t, "--only", "upload", "--prefix", "/desk/7", "--addr", addr)
+	})
+	p.until(30*time.Second, "the page offers the login", `/signed out/.test(document.getElementById("link").textContent)`)
+	p.click("#link a")
+	p.until(20*time.Second, "the login asks", `document.getElementById("password") && location.pathname === "/desk/7/login"`)
+}
+
+// losesSession has the browser forget it, and ghostaux begin anew.
+func (p *consolePage) losesSession(anew func()) {
+	p.t.Helper()
+	if _, err := chromedp.Call(p.ctx, network.ClearBrowserCookies, cdp.Empty{}); err != nil {
+		p.t.Fatal(err)
+	}
+	anew()
 }

@@ -100,6 +100,17 @@ func TestToken(t *testing.T) {
 	}
 }
 
+// Only for what a person opens do browsers ask for a password themselves.
+func TestChallenge(t *testing.T) {
+	a, _ := newAuth(t, auth.Config{AuthToken: token})
+	for mode, scheme := range map[string]string{"": "Basic", "navigate": "Basic", "cors": "Cookie", "no-cors": "Cookie", "same-origin": "Cookie"} {
+		resp := try(a, auth.Owner, with("Sec-Fetch-Mode", mode))
+		if got, _, _ := strings.Cut(resp.Header.Get("WWW-Authenticate"), " "); resp.StatusCode != 401 || got != scheme {
+			t.Errorf("%q: %s, %s, want 401, %s", mode, resp.Status, got, scheme)
+		}
+	}
+}
+
 func TestGeneratedToken(t *testing.T) {
 	a, log := newAuth(t, auth.Config{})
 	b, _ := newAuth(t, auth.Config{})

@@ -36,7 +36,7 @@ type Refusal func(w http.ResponseWriter, r *http.Request, why Reason)
 func Refuse(w http.ResponseWriter, r *http.Request, why Reason) {
 	switch why {
 	case Missing, Wrong:
-		w.Header().Set("WWW-Authenticate", `Basic realm="ghostaux", charset="UTF-8"`)
+		w.Header().Set("WWW-Authenticate", challenge(r))
 		http.Error(w, "Sign in with the user and password of this desktop.", http.StatusUnauthorized)
 	case Forbidden:
 		http.Error(w, "Your role may only listen and look.", http.StatusForbidden)
@@ -46,6 +46,15 @@ func Refuse(w http.ResponseWriter, r *http.Request, why Reason) {
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfterSeconds))
 		http.Error(w, "Too many wrong passwords from this address. Try again shortly.", http.StatusTooManyRequests)
 	}
+}
+
+// challenge says how to sign in. Of Basic, browsers make a dialogue of their own; for what a script of a page asks, the page
+// has better words, and the request would wait for that dialogue, or fail with it.
+func challenge(r *http.Request) string {
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" {
+		return `Cookie realm="ghostaux"`
+	}
+	return `Basic realm="ghostaux", charset="UTF-8"`
 }
 
 // Require makes a guard that wants at least the role. With refuse nil, Refuse answers.
