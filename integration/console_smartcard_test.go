@@ -14,7 +14,7 @@ func (p *consolePage) showsCard(card, atr, reader, far string) {
 	begin := time.Now()
 	for name, want := range map[string]string{"card": card, "atr": atr, "reader": reader, "far": far} {
 		p.until(20*time.Second, fmt.Sprintf("the card says of %s %q", name, want), fmt.Sprintf(
-			`(({ textContent, parentElement }) => %q === textContent && parentElement.checkVisibility() === (textContent !== ""))(document.querySelector(".smartcard dd.%s"))`, want, name))
+			`(({ textContent, parentElement }) => %q === textContent && parentElement.checkVisibility() === (textContent !== ""))(document.querySelector(".smartcard dd[data-fact=%s]"))`, want, name))
 	}
 	p.t.Logf("%s after %d ms", card, time.Since(begin).Milliseconds())
 }

@@ -63,6 +63,11 @@ export const text = {
     delay: "Delay",
     gaps: "Gaps",
     dropped: "Left out",
+    means: {
+      delay: "From the desktop to the speaker of this computer",
+      gaps: "How often there was no sound to play",
+      dropped: "Sound that was skipped to catch up",
+    },
     unsupported: "This browser cannot play the sound (it has no Web Audio).",
   },
   microphone: {
@@ -136,6 +141,7 @@ export const text = {
     connecting: "Connecting.",
     sending: "The desktop sees what you press.",
     rate: (hz) => `${hz} Hz`,
+    rateMeans: "How often this page looks at the pad",
   },
   documents: {
     none: "What applications print appears here.",

@@ -64,7 +64,7 @@ class Picture {
       ...this.sticks,
     );
     this.slot = el("strong");
-    this.rate = el("span", { class: "small" });
+    this.rate = el("span", { class: "small", title: words.rateMeans });
     const rumble = el("button", { type: "button", class: "quiet", onclick: () => gamepads.rumble(index, { strong: 0.8, weak: 0.8, duration: 400 }) }, words.rumble);
     if (!known.pad.vibrationActuator) {
       rumble.disabled = true;

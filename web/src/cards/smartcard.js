@@ -6,7 +6,7 @@ const words = text.smartcard;
 
 export function smartcardCard({ events }) {
   const card = new Card("smartcard", events);
-  const rows = ["card", "atr", "reader", "far"].map((name) => [name, el("dd", { class: name })]);
+  const rows = ["card", "atr", "reader", "far"].map((name) => [name, el("dd", { "data-fact": name })]);
   const advice = el("p", { class: "small" });
   const facts = el("dl", { class: "facts" }, ...rows.map(([name, value]) => el("div", {}, el("dt", {}, words[name]), value)));
   card.body.append(facts, advice);

@@ -49,7 +49,7 @@ export function soundCard({ events, sound }) {
 class Figures {
   constructor() {
     this.values = ["delay", "gaps", "dropped"].map((name) => [name, el("dd", { id: `sound-${name}` })]);
-    this.element = el("dl", { class: "figures" }, ...this.values.map(([name, value]) => el("div", {}, el("dt", {}, words[name]), value)));
+    this.element = el("dl", { class: "figures" }, ...this.values.map(([name, value]) => el("div", {}, el("dt", { title: words.means[name] }, words[name]), value)));
   }
 
   show(sound) {
