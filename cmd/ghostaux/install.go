@@ -102,6 +102,7 @@ func unlink(path string) (string, error) {
 	}
 	err = os.Rename(path+keptSuffix, path)
 	if errors.Is(err, fs.ErrNotExist) {
+		_ = os.Remove(filepath.Dir(path)) // it was made for the link, where nothing else is in it
 		return "is gone, as before", nil
 	}
 	return "is the original again", err
