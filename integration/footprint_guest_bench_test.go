@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -66,6 +67,18 @@ func (m *machine) watch(b *testing.B, pid, seconds int) (sizes memories) {
 	return sizes
 }
 
+// hugePages is how much of a process in the guest the kernel holds in pages of 2 MiB, in MiB.
+func (m *machine) hugePages(b *testing.B, pid int) (size float64) {
+	b.Helper()
+	var sums string
+	m.Call(b, "/file", map[string]any{"path": fmt.Sprintf("/proc/%d/smaps_rollup", pid)}, &sums)
+	_, text, _ := strings.Cut(sums, "\nAnonHugePages:")
+	if _, err := fmt.Sscan(text, &size); err != nil {
+		b.Fatalf("AnonHugePages: %v: %s", err, sums)
+	}
+	return size / 1024
+}
+
 // BenchmarkFootprintTogether is the resident memory over 30 s of one process with all six services that has a player, a microphone
 // and a pad at once, in the guest, since only that has uinput. PulseAudio and ffmpeg run in the guest too, and are not counted; there are
 // no KasmVNC and no card reader, which the other two services look for. The program has two processors as far as it
@@ -84,6 +97,7 @@ func BenchmarkFootprintTogether(b *testing.B) {
 		sound := m.watch(b, pid, 20)
 		release := m.play(b)
 		together := m.watch(b, pid, 30)
+		huge := m.hugePages(b, pid)
 		release(1000) // of 1500 rows
 		silence(800_000, 900)
 		m.stop(b, pid)
@@ -91,6 +105,7 @@ func BenchmarkFootprintTogether(b *testing.B) {
 			b.Errorf("ghostaux ended with %d", code)
 		}
 		together.report(b)
+		b.ReportMetric(huge, "MiB-huge") // of the anonymous ones: memory that the kernel has made of few pages in use
 		b.ReportMetric(idle[0].all, "MiB-idle")
 		b.ReportMetric(sound[len(sound)-1].all, "MiB-sound")
 	}
