@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -102,4 +103,17 @@ func TestSandbox(t *testing.T) {
 // serviceIs looks into the text of /status.
 func serviceIs(status, name, state string) bool {
 	return regexp.MustCompile(`"name": "` + name + `",\s+"state": "` + state + `"`).MatchString(status)
+}
+
+// The kernel does not hold its memory in huge pages, even where that is the default.
+func TestKeepsPagesSmall(t *testing.T) {
+	g := testkit.StartGhostaux(t)
+	g.Addr(t, "frontdoor")
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.Cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(status), "\nTHP_enabled:\t0\n") {
+		t.Errorf("huge pages are on:\n%s", status)
+	}
 }

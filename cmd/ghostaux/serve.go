@@ -32,6 +32,7 @@ type serveCommand struct {
 
 // Run serves until SIGTERM or SIGINT; a second one exits at once.
 func (cmd serveCommand) Run(c *config, out *output) error {
+	keepPagesSmall()
 	log := c.Log.logger(out.stderr)
 	p, err := newProcess(c, log)
 	if err != nil {

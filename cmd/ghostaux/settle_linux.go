@@ -19,6 +19,12 @@ const settled = 2 * time.Second
 // While the process starts, a collection would only delay its listeners.
 const gcPercent = 50
 
+// keepPagesSmall asks the kernel not to hold the heap in pages of 2 MiB, which by itself it does where that is its default, as in Debian, for as little
+// as one page in use: measured in such a guest with a player, a microphone and a pad, 14 MiB resident instead of 16 to 20. It needs no right, and costs only memory when it fails.
+func keepPagesSmall() {
+	_ = unix.Prctl(unix.PR_SET_THP_DISABLE, 1, 0, 0, 0)
+}
+
 // settle is for once the process has started. It gives back the memory that only start-up needed: the heap's free pages, and the pages of this
 // program's own code and constants. What goes on being used comes back from the page cache by itself, about half of it.
 func settle(ctx context.Context) {
