@@ -19,8 +19,9 @@ const settled = 2 * time.Second
 // While the process starts, a collection would only delay its listeners.
 const gcPercent = 50
 
-// keepPagesSmall asks the kernel not to hold the heap in pages of 2 MiB, which by itself it does where that is its default, as in Debian, for as little
-// as one page in use: measured in such a guest with a player, a microphone and a pad, 14 MiB resident instead of 16 to 20. It needs no right, and costs only memory when it fails.
+// keepPagesSmall asks the kernel not to hold the heap in pages of 2 MiB, which it does for as little as one page in use where that is its
+// default, as in Debian: with a player, a microphone and a pad 14 MiB were resident under such a kernel instead of 16 to 20. It needs
+// no right, and costs only memory when it fails.
 func keepPagesSmall() {
 	_ = unix.Prctl(unix.PR_SET_THP_DISABLE, 1, 0, 0, 0)
 }
