@@ -21,7 +21,7 @@ type ledger struct {
 	moved move
 }
 
-// move is the first half of the last renaming, or moving away, of a known file.
+// move is the first half of the last renaming, or moving away; record is empty when the name was not known.
 type move struct {
 	cookie uint32
 	record record
@@ -45,20 +45,28 @@ func (l *ledger) put(name string, r record) {
 
 // moveFrom forgets the name until moveTo with the same cookie, which joins the two events of a renaming.
 func (l *ledger) moveFrom(name string, cookie uint32) {
-	l.moved = move{}
-	if r, ok := l.names[name]; ok {
-		l.moved = move{cookie: cookie, record: r}
-	}
+	l.moved = move{cookie: cookie, record: l.names[name]}
 	l.forget(name)
 }
 
 // moveTo reports whether it is a known file that was renamed, as it was. Names of what is written elsewhere and then
-// renamed into place are not known.
+// renamed into place are not known. A scan may have come before the events, and have found it under its new name already, or
+// under neither, since a directory can change while it is listed.
 func (l *ledger) moveTo(name string, cookie uint32, now stamp) bool {
-	if cookie == 0 || l.moved.cookie != cookie || l.moved.record.stamp != now {
+	if r, ok := l.names[name]; ok && r.stamp == now {
+		return true
+	}
+	if cookie == 0 || l.moved.cookie != cookie {
 		return false
 	}
-	l.put(name, l.moved.record)
+	r := l.moved.record
+	if r == (record{}) {
+		r = l.inode[now.ino]
+	}
+	if r.stamp != now {
+		return false
+	}
+	l.put(name, r)
 	return true
 }
 
