@@ -113,6 +113,17 @@ func ReadNow(fd uintptr, p []byte) (n int, err error) {
 	return s.n, nil
 }
 
+// WriteNow writes once to a descriptor that does not block. The error is unix.EAGAIN when there is no room. p must not be
+// empty.
+func WriteNow(fd uintptr, p []byte) (n int, err error) {
+	s := side{p: p}
+	s.call(unix.SYS_WRITE, fd)
+	if s.errno != 0 {
+		return 0, s.errno
+	}
+	return s.n, nil
+}
+
 // read reports whether the read is over: it is not when the runtime has to wait for more.
 func (s *side) read(fd uintptr) bool {
 	s.call(unix.SYS_READ, fd)

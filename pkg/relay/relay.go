@@ -12,6 +12,9 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"ghostaux/pkg/nbio"
 	"ghostaux/pkg/service"
 )
 
@@ -173,8 +176,21 @@ func (c *Client) drain(ctx context.Context, take func([]byte)) error {
 }
 
 func (c *Client) receive(conn *net.UnixConn, buf []byte, take func([]byte)) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var n int
+	var failed error
+	read := func(fd uintptr) bool {
+		n, failed = nbio.ReadNow(fd, buf)
+		return failed != unix.EAGAIN
+	}
 	for {
-		n, err := conn.Read(buf)
+		err := raw.Read(read)
+		if err == nil {
+			err = failed
+		}
 		switch {
 		case errors.Is(err, syscall.ECONNRESET): // a former relay is gone; nothing of ours is lost
 		case err != nil:

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"ghostaux/pkg/nbio"
 )
 
 const (
@@ -118,14 +120,10 @@ func (c *Client) sendNow(datagram []byte) error {
 	l := &c.link
 	l.datagram, l.ctx = datagram, nil
 	defer func() { l.datagram = nil }()
-	for {
-		if err := l.raw.Write(l.write); err != nil {
-			return err
-		}
-		if l.err != unix.EINTR {
-			return l.err
-		}
+	if err := l.raw.Write(l.write); err != nil {
+		return err
 	}
+	return l.err
 }
 
 // connect makes the relay the peer of the socket. The file may have been bound anew while its old owner still lives, and our
@@ -182,7 +180,6 @@ func (c *Client) send(ctx context.Context, datagram []byte) error {
 			return err
 		}
 		switch l.err {
-		case unix.EINTR:
 		case unix.ENOBUFS, unix.ENOMEM:
 			c.metrics.waits.Inc()
 			if err := pause(ctx, shortage); err != nil {
@@ -197,7 +194,7 @@ func (c *Client) send(ctx context.Context, datagram []byte) error {
 // try is link.write: it is called until it returns true, whenever the poller sees room.
 func (c *Client) try(fd uintptr) bool {
 	l := &c.link
-	_, l.err = unix.Write(int(fd), l.datagram)
+	_, l.err = nbio.WriteNow(fd, l.datagram)
 	if l.err != unix.EAGAIN || l.ctx == nil {
 		return true
 	}

@@ -5,6 +5,8 @@ import (
 	"net"
 	"sync"
 	"syscall"
+
+	"ghostaux/pkg/nbio"
 )
 
 // restMax is the most that a Wire keeps, in bytes: one write of frames, and the control frames behind it.
@@ -87,16 +89,7 @@ func (w *Wire) try(b []byte) (int, error) {
 
 // write is called by try, and reports that it is done whatever has become of it.
 func (w *Wire) write(fd uintptr) bool {
-	for {
-		w.sent, w.err = syscall.Write(int(fd), w.out)
-		if w.err != syscall.EINTR {
-			break
-		}
-	}
-	if w.err != nil {
-		w.sent = 0
-	}
-	if w.err == syscall.EAGAIN {
+	if w.sent, w.err = nbio.WriteNow(fd, w.out); w.err == syscall.EAGAIN {
 		w.err = nil
 	}
 	return true

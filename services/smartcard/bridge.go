@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"ghostaux/pkg/nbio"
 	"ghostaux/pkg/relay"
 	"ghostaux/pkg/service"
 )
@@ -161,6 +162,9 @@ func (b *bridge) onConnected(r *reader, conn net.Conn) {
 		return
 	}
 	r.conn, r.since = conn, time.Now()
+	if socket, ok := conn.(*net.TCPConn); ok {
+		r.quick, _ = nbio.New(socket) // fails only when it is closed already
+	}
 	b.machine.metrics.readers.Inc()
 	b.act(b.machine.ReaderUp(time.Now()))
 	b.settle()
@@ -275,7 +279,14 @@ func (b *bridge) write(frame []byte) bool {
 	if b.reader == nil || b.reader.conn == nil {
 		return true // closed meanwhile
 	}
+	n := 0
+	if b.reader.quick != nil {
+		var err error
+		if n, err = b.reader.quick.TryWrite(frame); err != nil || n == len(frame) {
+			return err == nil
+		}
+	}
 	_ = b.reader.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-	_, err := b.reader.conn.Write(frame)
+	_, err := b.reader.conn.Write(frame[n:])
 	return err == nil
 }

@@ -3,8 +3,11 @@ package smartcard
 import (
 	"io"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"ghostaux/pkg/nbio"
 )
 
 // quickAck reads from a TCP socket with TCP_QUICKACK set anew before every read, since the kernel forgets it (tcp(7)).
@@ -20,16 +23,18 @@ type quickAck struct {
 func newQuickAck(raw syscall.RawConn) *quickAck {
 	q := &quickAck{raw: raw}
 	q.read = func(fd uintptr) bool {
-		// A failure costs only time.
-		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1)
-		for {
-			q.n, q.err = unix.Read(int(fd), q.buf)
-			if q.err != unix.EINTR {
-				return q.err != unix.EAGAIN
-			}
-		}
+		quicken(fd)
+		q.n, q.err = nbio.ReadNow(fd, q.buf)
+		return q.err != unix.EAGAIN
 	}
 	return q
+}
+
+// quicken sets the option, without a word to the scheduler, as nbio reads. A failure costs only time.
+func quicken(fd uintptr) {
+	on := int32(1)
+	_, _, _ = unix.RawSyscall6(unix.SYS_SETSOCKOPT, fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK,
+		uintptr(unsafe.Pointer(&on)), unsafe.Sizeof(on), 0)
 }
 
 // Read is io.Reader. Closing the connection ends it.

@@ -6,6 +6,8 @@ import (
 	"net"
 	"strconv"
 	"time"
+
+	"ghostaux/pkg/nbio"
 )
 
 // Times of connecting to vpcd.
@@ -93,6 +95,7 @@ type reader struct {
 
 	// The following are guarded by the bridge's mu.
 	conn  net.Conn
+	quick *nbio.Conn // of conn, nil when that is no socket
 	since time.Time
 	heard bool // vpcd has spoken: pcscd has accepted the connection
 }
