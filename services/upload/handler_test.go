@@ -2,6 +2,7 @@ package upload
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -139,6 +140,24 @@ func TestSizesThatDoNotMatch(t *testing.T) {
 	g.want(g.post("other", []byte("hell"), fields("6")...), 400, "belongs to another file")
 	g.want(g.post("short", []byte("hello!"), fields("6")...), 200, "uploaded Chunk")
 	g.wantFile("short", []byte("hello!"))
+}
+
+// Lengths that are wrong by what a closing boundary may vary by, and by more, are found, and nothing is published.
+func TestLongSizesThatDoNotMatch(t *testing.T) {
+	g := start(t, nil)
+	for _, total := range []int{3 * writeSize, noteEvery} { // where a write ends and where a note is due
+		for _, wrong := range []int{-writeSize, -4, -3, -2, -1, 1, 2, 3, 4, writeSize} {
+			name := fmt.Sprint(total, wrong)
+			a := g.post(name, randomBytes(1, total+wrong),
+				fieldID, name, fieldIndex, "0", fieldTotal, strconv.Itoa(total), fieldCount, "1", fieldOffset, "0")
+			g.want(a, 400, "Size mismatch")
+		}
+	}
+	for _, name := range g.files() {
+		if !isOurs(name) {
+			t.Errorf("%s was published", name)
+		}
+	}
 }
 
 func TestFormsOfNoUse(t *testing.T) {

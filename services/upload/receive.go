@@ -78,6 +78,9 @@ func (s *Service) receive(st *store, f *form, b *body, length int64) (*write, er
 	if err == nil && c.length != unknown && w.at != c.offset+c.length {
 		err = errSize
 	}
+	if errors.Is(err, errSize) {
+		w.doubt()
+	}
 	var published bool
 	if err == nil && c.whole {
 		published, err = true, w.endWhole()

@@ -56,11 +56,15 @@ func (w *write) put(b []byte) error {
 	if err != nil {
 		return w.failed(err)
 	}
-	if w.at-w.noted >= noteEvery {
+	if w.at-w.noted >= noteEvery && w.at < w.limit { // whether there is more is known only by the next
 		return w.note()
 	}
 	return nil
 }
+
+// doubt forgets what has been written since the last note: the request had more or less than its fields say, so that its
+// last bytes must not make a file whole.
+func (w *write) doubt() { w.at = w.noted }
 
 // note makes known what has been written: first to the journal, then to the others.
 func (w *write) note() error {
