@@ -70,6 +70,7 @@ func (s *Service) receive(st *store, f *form, b *body, length int64) (*write, er
 	}
 	if c.length != unknown {
 		w.limit = c.offset + c.length
+		f.size(c.length, length)
 	}
 	err = copyFile(w, f)
 	if err == nil {

@@ -35,6 +35,9 @@ type form struct {
 	started bool // the first boundary has been read
 	ended   bool // the content of this part
 	last    bool // the closing boundary has been read
+
+	got   int64 // bytes that have come from src
+	plain int64 // bytes of this part's content, from buf[r] on, in which no boundary is searched
 }
 
 // newForm reads from body, in buf, the form that the Content-Type promises.
@@ -114,6 +117,11 @@ func (f *form) read() ([]byte, error) {
 	for {
 		for f.fill() { // until the buffer is full: few, large writes to the file
 		}
+		if n := int(min(f.plain, int64(f.w-f.r))); n > 0 {
+			piece := f.buf[f.r : f.r+n]
+			f.r, f.plain = f.r+n, f.plain-int64(n)
+			return piece, nil
+		}
 		at, from := -1, 0
 		if bytes.HasPrefix(f.buf[f.r:f.w], f.delim) {
 			if found, err := f.boundary(); err != nil {
@@ -177,6 +185,7 @@ func (f *form) fill() bool {
 		var n int
 		n, f.err = f.src.Read(f.buf[f.w:])
 		f.w += n
+		f.got += int64(n)
 	}
 	return f.w > before
 }
@@ -192,6 +201,18 @@ func (f *form) torn() error {
 // back gives the last n bytes of the piece that read has just returned back; the next read begins with them.
 func (f *form) back(n int) {
 	f.r -= n
+	if f.plain > 0 {
+		f.plain += int64(n)
+	}
+}
+
+// size says how long this part's content is by what the fields tell. When the body has room for just that and the closing
+// boundary, two lengths agree, and only the end is searched, before which no file is whole.
+func (f *form) size(content, body int64) {
+	closing := body - f.got + int64(f.w-f.r) - content - int64(len(f.delim))
+	if !f.ended && (closing == int64(len("--")) || closing == int64(len("--\r\n"))) {
+		f.plain = max(content-writeSize, 0)
+	}
 }
 
 // value reads the content of a field.
