@@ -13,7 +13,7 @@ import (
 )
 
 // settled is when everything that only start-up needs has been done.
-const settled = 2 * time.Second
+const settled = time.Second
 
 // gcPercent is half of Go's default: little is allocated once peers are there, so that memory costs more than collections.
 // While the process starts, a collection would only delay its listeners.
