@@ -2,7 +2,7 @@ package ws
 
 import (
 	"encoding/binary"
-	"net"
+	"errors"
 )
 
 // FrameRoom is the most that AppendFrame and AppendPing add to a payload, in bytes.
@@ -13,6 +13,10 @@ const (
 	opcodePing = 0x9
 	maxControl = 125 // bytes of a control frame's payload, RFC 6455 section 5.5
 )
+
+// ErrClosing is WriteFrames' error after Close: no data frame may follow the close frame. The peer's answer to that is still to
+// come, so the connection is not to be cut for it.
+var ErrClosing = errors.New("the socket is being closed")
 
 // AppendFrame appends one whole unfragmented data frame, as a server sends it. A server does not mask, so
 // the same bytes may go to any number of peers with WriteFrames.
@@ -44,7 +48,7 @@ func (c *Conn) WriteFrames(frames []byte) (all bool, err error) {
 	c.framing.Lock()
 	defer c.framing.Unlock()
 	if c.closing {
-		return false, net.ErrClosed // no data frame may follow the close frame
+		return false, ErrClosing
 	}
 	if _, err := c.net.Write(frames); err != nil {
 		return false, err

@@ -1,6 +1,7 @@
 package audioout
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -101,7 +102,9 @@ func (p *player) wait() {
 
 func (p *player) fail(err error) {
 	p.err = err
-	p.sink.cut()
+	if !errors.Is(err, ws.ErrClosing) { // who closes tells the peer why, and a cut would come between
+		p.sink.cut()
+	}
 	close(p.ended)
 }
 

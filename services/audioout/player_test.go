@@ -21,6 +21,7 @@ import (
 
 	"ghostaux/pkg/service"
 	"ghostaux/pkg/testkit"
+	"ghostaux/pkg/ws"
 )
 
 // paced sends frames with rising time stamps, one every interval, until stop is closed.
@@ -443,6 +444,18 @@ func TestSendingEndsWithItsSink(t *testing.T) {
 				t.Error("the peer is not cut")
 			}
 		})
+	}
+}
+
+// TestSocketThatIsBeingClosedIsNotCut: its peer is being told why, and a cut would come between.
+func TestSocketThatIsBeingClosedIsNotCut(t *testing.T) {
+	sink := &fakeSink{sends: func(*message) (bool, error) { return false, ws.ErrClosing }}
+	p := newFakePlayer(t, sink)
+	p.stream.open().write(tsStream(1))
+	<-p.ended
+	p.end()
+	if sink.cuts.Load() != 0 {
+		t.Error("the peer is cut before it knows why")
 	}
 }
 
