@@ -85,10 +85,21 @@ func TestEventsTellChanges(t *testing.T) {
 	if s.Role != "owner" || s.Ghostaux != "test" || s.Services[0].Control != "on" || s.Services[0].Detail == nil {
 		t.Errorf("%+v", s)
 	}
-	d.broken <- &service.Fault{Err: http.ErrServerClosed, Kind: service.Absent, Advice: "open it"}
+	// It stays broken until that has been told: a fault that ends within a tenth of a second may be no news.
+	told := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case d.broken <- &service.Fault{Err: http.ErrServerClosed, Kind: service.Absent, Advice: "open it"}:
+			case <-told:
+				return
+			}
+		}
+	}()
 	for s.Services[0].State != "degraded" {
 		s = nextState(t, conn)
 	}
+	close(told)
 	if s.Services[0].Reason == "" {
 		t.Errorf("no reason: %+v", s)
 	}
