@@ -42,6 +42,9 @@ func (p *peer) next(n int, now time.Time) (to stream, skip int, samples []float3
 	}
 	p.jitter.push(p.decoded)
 	at, samples := p.jitter.unsent()
+	if len(samples) == 0 { // an empty message: what was written before ends where it did
+		return nil, 0, nil
+	}
 	begin := p.taken + int64(at)
 	skip = int(begin - p.end)
 	p.end = begin + int64(len(samples))
