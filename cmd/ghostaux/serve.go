@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"ghostaux/pkg/auth"
+	"ghostaux/pkg/cores"
 	"ghostaux/pkg/host"
 	"ghostaux/pkg/service"
 	"ghostaux/pkg/ws"
@@ -72,6 +73,7 @@ type process struct {
 	auth       *auth.Auth
 	host       *host.Host
 	supervisor *service.Supervisor
+	cores      *cores.Cores
 }
 
 func newProcess(c *config, log *slog.Logger) (*process, error) {
@@ -99,11 +101,12 @@ func newProcess(c *config, log *slog.Logger) (*process, error) {
 		tlsConfig = certs.TLSConfig()
 	}
 	sockets := ws.NewSockets(ours)
+	processors := cores.New()
 	env := func(name string) service.Env {
 		return service.Env{
 			Log:     log.With("service", name),
 			Metrics: prometheus.WrapRegistererWithPrefix("ghostaux_"+name+"_", reg),
-			Auth:    a, Sockets: sockets,
+			Auth:    a, Sockets: sockets, Cores: processors,
 		}
 	}
 	on, off, err := services.Build(c.Services, env, getenv)
@@ -118,7 +121,7 @@ func newProcess(c *config, log *slog.Logger) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &process{config: c, log: log, auth: a, host: h, supervisor: supervisor}, nil
+	return &process{config: c, log: log, auth: a, host: h, supervisor: supervisor, cores: processors}, nil
 }
 
 // onScrape is a collector that is made by the first scrape, because making it is slow and most processes are never scraped.
@@ -166,7 +169,7 @@ func (p *process) serve(ctx context.Context) {
 		defer close(released)
 		p.supervisor.Run(devices)
 	}()
-	go settle(ctx)
+	go settle(ctx, p.cores)
 	p.host.Run(ctx)
 	release()
 	select {

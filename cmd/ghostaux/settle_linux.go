@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"ghostaux/pkg/cores"
 )
 
 // settled is when everything that only start-up needs has been done.
@@ -27,8 +29,10 @@ func keepPagesSmall() {
 }
 
 // settle is for once the process has started. It gives back the memory that only start-up needed: the heap's free pages, and the pages of this
-// program's own code and constants. What goes on being used comes back from the page cache by itself, about half of it.
-func settle(ctx context.Context) {
+// program's own code and constants. What goes on being used comes back from the page cache by itself, about half of it. Then
+// one processor core is enough.
+func settle(ctx context.Context, c *cores.Cores) {
+	defer c.Save()
 	t := time.NewTimer(settled)
 	defer t.Stop()
 	select {

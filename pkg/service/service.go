@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ghostaux/pkg/auth"
+	"ghostaux/pkg/cores"
 	"ghostaux/pkg/ws"
 )
 
@@ -62,4 +63,5 @@ type Env struct {
 	Metrics prometheus.Registerer // prefixes ghostaux_<service>_ already
 	Auth    *auth.Auth            // makes the guards of the endpoints
 	Sockets *ws.Sockets           // accepts WebSockets, and closes them when the process stops
+	Cores   *cores.Cores          // is told of work that lasts; nil in tests
 }

@@ -23,6 +23,7 @@ const (
 
 func (s *Service) routes() http.Handler {
 	r := chi.NewRouter()
+	r.Use(s.allCores)
 	r.Post("/upload", s.upload)
 	r.Options("/upload", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Allow", "OPTIONS, POST")
@@ -41,6 +42,15 @@ func (s *Service) routes() http.Handler {
 		s.text(w, r, http.StatusMethodNotAllowed, "Method not allowed")
 	})
 	return r
+}
+
+// allCores has several transfers go on at once.
+func (s *Service) allCores(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.env.Cores.Enter()
+		defer s.env.Cores.Leave()
+		next.ServeHTTP(w, r)
+	})
 }
 
 func noContent(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }
