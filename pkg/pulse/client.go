@@ -34,8 +34,7 @@ var (
 // Client is one connection to a server. Its methods may be called from any goroutine.
 type Client struct {
 	proto   *proto.Client
-	conn    net.Conn
-	packets *packetConn   // conn, for proto and for the stream's samples
+	packets *packetConn   // for proto, and for the stream's samples
 	done    chan struct{} // closed by the reader when the connection has ended
 	events  chan struct{} // one waiting event stands for all
 
@@ -67,21 +66,19 @@ func dialOne(ctx context.Context, a address) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	packets, err := newPacketConn(conn)
+	if err != nil {
+		return nil, err
+	}
 	c := &Client{
-		proto:  &proto.Client{},
-		conn:   conn,
-		done:   make(chan struct{}),
-		events: make(chan struct{}, 1),
+		proto:   &proto.Client{},
+		packets: packets,
+		done:    make(chan struct{}),
+		events:  make(chan struct{}, 1),
 	}
 	c.proto.Callback = c.received
 	c.proto.SetTimeout(requestTimeout)
-	packets, err := newPacketConn(conn)
-	if err != nil {
-		_ = conn.Close()
-		return nil, err
-	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	c.packets = packets
+	stop := context.AfterFunc(ctx, func() { _ = packets.Close() })
 	c.proto.Open(packets)
 	err = c.greet()
 	if !stop() && err == nil {
@@ -132,7 +129,7 @@ func (c *Client) greet() error {
 
 // Close ends the connection, and with it every stream on it. It returns when nothing of it is running.
 func (c *Client) Close() {
-	_ = c.conn.Close()
+	_ = c.packets.Close()
 	<-c.done
 }
 
@@ -159,7 +156,7 @@ func (c *Client) received(message any) {
 		c.mu.Lock()
 		c.panicked = err
 		c.mu.Unlock()
-		_ = c.conn.Close()
+		_ = c.packets.Close()
 	}
 }
 
@@ -175,7 +172,7 @@ func (c *Client) dispatch(message any) {
 			p.requested(int(m.Length))
 		}
 	case *proto.PlaybackStreamKilled:
-		_ = c.conn.Close()
+		_ = c.packets.Close()
 	case *proto.ConnectionClosed:
 		close(c.done)
 	}

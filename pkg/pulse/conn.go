@@ -4,7 +4,6 @@ import (
 	"io"
 	"net"
 	"sync"
-	"syscall"
 	"time"
 
 	"ghostaux/pkg/nbio"
@@ -20,19 +19,18 @@ const headerSize = 20
 // the other, under its own lock; packetConn joins them, which saves a system call and a wake-up of the server each. It
 // reads and writes through nbio: a stream is many small packets in a second.
 type packetConn struct {
-	net.Conn
-	socket *nbio.Conn
+	socket *nbio.Socket
 	packet []byte // the header that waits for its body, and room for both
 
 	whole sync.Mutex // held while a packet is written
 }
 
 func newPacketConn(conn net.Conn) (*packetConn, error) {
-	socket, err := nbio.New(conn.(syscall.Conn)) // Unix and TCP are
+	socket, err := nbio.Adopt(conn)
 	if err != nil {
 		return nil, err
 	}
-	return &packetConn{Conn: conn, socket: socket, packet: make([]byte, 0, 1<<10)}, nil
+	return &packetConn{socket: socket, packet: make([]byte, 0, 1<<10)}, nil
 }
 
 // Read turns every error into io.EOF, the only one that the proto package reports.
@@ -70,11 +68,14 @@ func (c *packetConn) send(packet []byte) error {
 	defer c.whole.Unlock()
 	n, err := c.socket.TryWrite(packet)
 	if err == nil && n < len(packet) {
-		_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
-		_, err = c.Conn.Write(packet[n:])
+		_ = c.socket.SetWriteDeadline(time.Now().Add(writeTimeout))
+		_, err = c.socket.Write(packet[n:])
 	}
 	if err != nil {
 		_ = c.Close()
 	}
 	return err
 }
+
+// Close ends the connection.
+func (c *packetConn) Close() error { return c.socket.Close() }

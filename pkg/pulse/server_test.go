@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 
@@ -74,7 +73,7 @@ func TestCookie(t *testing.T) {
 }
 
 // packets is a connection and its far end. On a unixpacket socket one write is one read.
-func packets(t *testing.T, network string) (*packetConn, net.Conn) {
+func packets(t *testing.T, network string) (c *packetConn, far net.Conn, isFull func() bool) {
 	t.Helper()
 	ln, err := net.Listen(network, filepath.Join(t.TempDir(), "s"))
 	if err != nil {
@@ -85,20 +84,33 @@ func packets(t *testing.T, network string) (*packetConn, net.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	far, err := ln.Accept()
+	if far, err = ln.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	var second int // descriptor of the socket, for a look at it from outside
+	raw, err := near.(*net.UnixConn).SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) { second, _ = unix.Dup(int(fd)) })
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = near.Close(); _ = far.Close() })
-	c, err := newPacketConn(near)
-	if err != nil {
+	if c, err = newPacketConn(near); err != nil {
 		t.Fatal(err)
 	}
-	return c, far
+	t.Cleanup(func() { _ = c.Close(); _ = far.Close(); _ = unix.Close(second) })
+	return c, far, func() bool { return full(second) }
+}
+
+// full reports whether there is no room for a byte now.
+func full(socket int) bool {
+	fds := []unix.PollFd{{Fd: int32(socket), Events: unix.POLLOUT}}
+	n, err := unix.Poll(fds, 0)
+	return n == 0 && err == nil
 }
 
 func TestPacketConnJoinsHeaderAndBody(t *testing.T) {
-	c, far := packets(t, "unixpacket")
+	c, far, _ := packets(t, "unixpacket")
 	header, body := bytes.Repeat([]byte{1}, headerSize), bytes.Repeat([]byte{2}, headerSize)
 	for _, p := range [][]byte{nil, header, body} {
 		if _, err := c.Write(p); err != nil {
@@ -122,7 +134,7 @@ func TestPacketConnJoinsHeaderAndBody(t *testing.T) {
 
 // TestPacketConnWaitsForRoom: a server that is slow for a moment gets every byte.
 func TestPacketConnWaitsForRoom(t *testing.T) {
-	c, far := packets(t, "unix")
+	c, far, isFull := packets(t, "unix")
 	const count = 500
 	body := bytes.Repeat([]byte{2}, 4000)
 	sent := make(chan error, 1)
@@ -139,7 +151,7 @@ func TestPacketConnWaitsForRoom(t *testing.T) {
 		}
 		sent <- nil
 	}()
-	testkit.Eventually(t, 10*time.Second, "the socket is full", func() bool { return waits(c) })
+	testkit.Eventually(t, 10*time.Second, "the socket is full", isFull)
 	got, err := io.ReadAll(io.LimitReader(far, count*(headerSize+4000)))
 	if err != nil || len(got) != count*(headerSize+4000) || bytes.Count(got, []byte{2}) != len(got) {
 		t.Errorf("%d bytes, %v", len(got), err)
@@ -147,20 +159,4 @@ func TestPacketConnWaitsForRoom(t *testing.T) {
 	if err := <-sent; err != nil {
 		t.Error(err)
 	}
-}
-
-// waits reports whether there is no room for a byte now.
-func waits(c *packetConn) bool {
-	fds := []unix.PollFd{{Events: unix.POLLOUT}}
-	raw, err := c.Conn.(syscall.Conn).SyscallConn()
-	if err != nil {
-		return false
-	}
-	full := false
-	_ = raw.Control(func(fd uintptr) {
-		fds[0].Fd = int32(fd)
-		n, err := unix.Poll(fds, 0)
-		full = n == 0 && err == nil
-	})
-	return full
 }

@@ -17,6 +17,7 @@ const (
 	pauseTime   = 150 * time.Millisecond // a longer gap is a pause of the peer, and says nothing of the network
 	calmTime    = 30 * time.Second       // without a gap, after which the target shrinks again
 	shrinkTime  = time.Millisecond       // by so much, every windowCount windows
+	driftTime   = 30 * time.Second       // that the drift is measured over at least: the level is right by a millisecond or two
 )
 
 // jitterConfig is in samples.
@@ -72,8 +73,7 @@ type jitter struct {
 	loudness float32 // mean square of the sound, over a second or so
 	waited   int     // samples played while a correction waits for its place
 
-	anchor   int64 // level at anchorAt, for the drift
-	anchorAt int64
+	drift drift
 }
 
 func newJitter(cfg jitterConfig) *jitter {
@@ -256,21 +256,23 @@ func (j *jitter) adapt() {
 	}
 }
 
-// disturbed forgets what was measured, since it does not hold any more.
+// disturbed forgets the level, since it does not hold any more. How it has moved until now does.
 func (j *jitter) disturbed() {
 	j.window, j.windows, j.waited = 0, 0, 0
 	j.low = j.cfg.max + 1
-	j.anchorAt = 0
+	j.drift.restart()
 }
 
-// measureDrift compares the level now with that of some time ago; corrections do not count into it.
+// measureDrift leaves out the first windows after a disturbance, in which what was late still comes. Corrections do not
+// count.
 func (j *jitter) measureDrift() {
-	level := int64(j.lowest()) + j.stats.dropped - j.stats.repeated
-	if j.anchorAt == 0 {
-		j.anchor, j.anchorAt = level, j.stats.played
+	if j.windows < 2*windowCount {
 		return
 	}
-	j.stats.ppm = float64(level-j.anchor) / float64(j.stats.played-j.anchorAt) * 1e6
+	j.drift.measure(int64(j.lowest())+j.stats.dropped-j.stats.repeated, j.stats.played)
+	if ppm, ok := j.drift.ppm(int64(j.cfg.samples(driftTime))); ok {
+		j.stats.ppm = ppm
+	}
 }
 
 // lowest is the lowest fill before a message over the last windows.

@@ -161,6 +161,38 @@ func driftForAnHour(t *testing.T, sound []float32, ppm float64) {
 	}
 }
 
+// TestDriftWithGaps: what was measured before a gap counts too, when the last one was a moment ago.
+func TestDriftWithGaps(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	w, late := newWorld(20*time.Millisecond, 300*time.Millisecond, 960), 0.0
+	w.ppm, w.late = 200, func() float64 { return late + 0.008*r.Float64() }
+	for range 4 {
+		w.run(90 * time.Second)
+		late = 0.1
+		w.run(100 * time.Millisecond)
+		late = 0
+	}
+	w.run(15 * time.Second)
+	s := w.j.stats
+	t.Logf("%d gaps, drift measured %+.0f ppm", s.underruns, s.ppm)
+	if s.underruns == 0 || math.Abs(s.ppm-w.ppm) > 40 {
+		t.Errorf("%d gaps, %v ppm measured", s.underruns, s.ppm)
+	}
+}
+
+// TestDriftIsSaidLate: a few milliseconds between messages are no drift yet.
+func TestDriftIsSaidLate(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	w := newWorld(20*time.Millisecond, 300*time.Millisecond, 960)
+	w.late = func() float64 { return 0.008 * r.Float64() }
+	for w.j.stats.played < int64(w.j.cfg.samples(driftTime)) {
+		w.run(time.Second)
+		if ppm := w.j.stats.ppm; math.Abs(ppm) > 40 {
+			t.Fatalf("%v ppm measured after %v samples", ppm, w.j.stats.played)
+		}
+	}
+}
+
 func abs(n int) int { return max(n, -n) }
 
 // largestStep is the largest step between two samples: the size of a click.
