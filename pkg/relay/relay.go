@@ -46,6 +46,7 @@ type Client struct {
 	metrics *Metrics
 	log     *slog.Logger
 	waiting atomic.Int64 // Unix nanoseconds since when a Send waits for room; 0: none waits
+	heard   atomic.Bool  // something has come since the last Send
 
 	turn chan struct{} // full while a Send works; guards link, and conn against change
 	link link
@@ -199,6 +200,7 @@ func (c *Client) receive(conn *net.UnixConn, buf []byte, take func([]byte)) erro
 			c.metrics.dropped.WithLabelValues(dropLong).Inc()
 		default:
 			c.metrics.received.Inc()
+			c.heard.Store(true)
 			take(buf[:n])
 		}
 	}

@@ -19,6 +19,8 @@ const (
 	maxDatagram = 1 << 20
 	// recheck is how often a Send looks whether the socket files are still the ones it uses.
 	recheck = time.Second
+	// trust is how long it does not look while an answer comes to every Send.
+	trust = 10 * time.Second
 	// shortage is the pause when the kernel has no memory for a datagram, which it does not announce the end of.
 	shortage = 20 * time.Millisecond
 )
@@ -131,7 +133,8 @@ func (c *Client) sendNow(datagram []byte) error {
 func (c *Client) connect() error {
 	l := &c.link
 	now := time.Now()
-	if l.connected && now.Sub(l.checked) < recheck {
+	since, answered := now.Sub(l.checked), c.heard.Swap(false)
+	if l.connected && (since < recheck || answered && since < trust) {
 		return nil
 	}
 	l.checked = now
