@@ -7,6 +7,8 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"ghostaux/pkg/nbio"
 )
 
 // Of linux/netlink.h and linux/inet_diag.h: lengths and offsets in bytes, behind the header of each message.
@@ -31,8 +33,14 @@ func listens(addr netip.AddrPort) (bool, error) {
 	if ip.Is4() {
 		families = []uint8{unix.AF_INET, unix.AF_INET6} // a socket for all addresses of both kinds is one of IPv6
 	}
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_SOCK_DIAG)
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", errNoAnswer, err)
+	}
+	// As its reads and writes, it does not wait; see package nbio.
+	defer unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
 	for _, family := range families {
-		found, err := listensIn(family, netip.AddrPortFrom(ip, addr.Port()))
+		found, err := listensIn(fd, family, netip.AddrPortFrom(ip, addr.Port()))
 		if found || err != nil {
 			return found, err
 		}
@@ -40,20 +48,13 @@ func listens(addr netip.AddrPort) (bool, error) {
 	return false, nil
 }
 
-func listensIn(family uint8, addr netip.AddrPort) (found bool, err error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
-	if err != nil {
-		return false, fmt.Errorf("%w: %w", errNoAnswer, err)
-	}
-	defer unix.Close(fd)
-	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 1}); err != nil {
-		return false, fmt.Errorf("%w: %w", errNoAnswer, err)
-	}
-	if err := unix.Sendto(fd, listQuestion(family, addr.Port()), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+// listensIn asks on a netlink socket. The kernel answers while it is asked, so that there is nothing to wait for.
+func listensIn(fd int, family uint8, addr netip.AddrPort) (found bool, err error) {
+	if _, err := nbio.WriteNow(uintptr(fd), listQuestion(family, addr.Port())); err != nil {
 		return false, fmt.Errorf("%w: %w", errNoAnswer, err)
 	}
 	for buf := make([]byte, 8<<10); ; {
-		n, _, err := unix.Recvfrom(fd, buf, 0)
+		n, err := nbio.ReadNow(uintptr(fd), buf)
 		if err != nil {
 			return false, fmt.Errorf("%w: %w", errNoAnswer, err)
 		}
