@@ -37,9 +37,9 @@ func TestCores(t *testing.T) {
 		c.Enter()
 		time.Sleep(rest)
 		c.Leave()
-		time.Sleep(rest - 1)
+		time.Sleep(rest - time.Millisecond)
 		expect("a pause between two requests", true, false)
-		time.Sleep(1)
+		time.Sleep(time.Millisecond)
 		expect("all done", true, false, true)
 	})
 }

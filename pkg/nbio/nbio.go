@@ -31,7 +31,8 @@ type Conn struct {
 
 	writing sync.Mutex // guards the following fields
 	out     side
-	drain   func(fd uintptr)
+	drain   func(fd uintptr) bool
+	try     func(fd uintptr)
 }
 
 // side is a read or a write: its argument and its result.
@@ -47,9 +48,14 @@ func New(conn syscall.Conn) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reach the socket of a connection: %w", err)
 	}
+	return newConn(raw), nil
+}
+
+func newConn(raw syscall.RawConn) *Conn {
 	c := &Conn{raw: raw}
 	c.fill, c.drain = c.in.read, c.out.write
-	return c, nil
+	c.try = func(fd uintptr) { c.out.write(fd) }
+	return c
 }
 
 // opRead is what package net calls a failed read, which net/http looks at.
@@ -88,18 +94,36 @@ func (c *Conn) TryWrite(p []byte) (int, error) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	c.out = side{p: p}
-	err := c.raw.Control(c.drain)
-	n, errno := c.out.n, c.out.errno
-	c.out.p = nil
+	n, err := c.out.written(c.raw.Control(c.try))
+	if errors.Is(err, unix.EAGAIN) {
+		return 0, nil
+	}
+	return n, err
+}
+
+// Write writes all of p, and waits for room at most until the write deadline.
+func (c *Conn) Write(p []byte) (total int, err error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	for total < len(p) && err == nil {
+		var n int
+		c.out = side{p: p[total:]}
+		n, err = c.out.written(c.raw.Write(c.drain))
+		total += n
+	}
+	return total, err
+}
+
+// written is the result of a write; err is that of its waiting: closed, or the deadline.
+func (s *side) written(err error) (int, error) {
+	s.p = nil
 	switch {
 	case err != nil:
 		return 0, err
-	case errno == unix.EAGAIN:
-		return 0, nil
-	case errno != 0:
-		return 0, &net.OpError{Op: "write", Err: os.NewSyscallError("write", errno)}
+	case s.errno != 0:
+		return 0, &net.OpError{Op: "write", Err: os.NewSyscallError("write", s.errno)}
 	}
-	return n, nil
+	return s.n, nil
 }
 
 // ReadNow reads once from a descriptor that does not block, for a reader that waits by itself. The error is unix.EAGAIN
@@ -130,7 +154,10 @@ func (s *side) read(fd uintptr) bool {
 	return s.errno != unix.EAGAIN
 }
 
-func (s *side) write(fd uintptr) { s.call(unix.SYS_WRITE, fd) }
+func (s *side) write(fd uintptr) bool {
+	s.call(unix.SYS_WRITE, fd)
+	return s.errno != unix.EAGAIN
+}
 
 func (s *side) call(trap, fd uintptr) {
 	for {
