@@ -52,7 +52,7 @@ type Client struct {
 	link link
 
 	mu     sync.Mutex // guards the following fields
-	conn   *net.UnixConn
+	conn   *nbio.Socket
 	bound  string // path of conn, "" when it has none
 	closed bool
 	absent error // why the last look found no relay; nil: it was there
@@ -93,12 +93,9 @@ func (c *Client) open() error {
 			return err
 		}
 	}
-	conn, err := socket(path)
+	conn, err := socket(path, c.options.SendBuffer)
 	if err != nil {
 		return err
-	}
-	if c.options.SendBuffer > 0 {
-		_ = conn.SetWriteBuffer(c.options.SendBuffer / 2) // which the kernel doubles; a smaller one is slower and no fault
 	}
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -116,7 +113,7 @@ func (c *Client) open() error {
 	return nil
 }
 
-func discard(conn *net.UnixConn, path string) {
+func discard(conn *nbio.Socket, path string) {
 	if conn != nil {
 		_ = conn.Close()
 	}
@@ -176,7 +173,7 @@ func (c *Client) drain(ctx context.Context, take func([]byte)) error {
 	return nil
 }
 
-func (c *Client) receive(conn *net.UnixConn, buf []byte, take func([]byte)) error {
+func (c *Client) receive(conn *nbio.Socket, buf []byte, take func([]byte)) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return err
@@ -222,7 +219,7 @@ func (c *Client) deliver(ctx context.Context, q *queue) error {
 }
 
 // current is the socket, nil after Close.
-func (c *Client) current() *net.UnixConn {
+func (c *Client) current() *nbio.Socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {

@@ -27,7 +27,7 @@ const (
 
 // link is the sending side of a socket. It belongs to whoever has the turn.
 type link struct {
-	conn      *net.UnixConn
+	conn      *nbio.Socket
 	raw       syscall.RawConn
 	bound     string // path of conn
 	connected bool
@@ -45,7 +45,7 @@ type link struct {
 	cut  chan struct{}   // closed when the end of ctx has ended the waiting
 }
 
-func (l *link) reset(conn *net.UnixConn, raw syscall.RawConn, bound string) {
+func (l *link) reset(conn *nbio.Socket, raw syscall.RawConn, bound string) {
 	l.conn, l.raw, l.bound, l.connected = conn, raw, bound, false
 }
 

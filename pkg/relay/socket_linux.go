@@ -4,13 +4,14 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"ghostaux/pkg/nbio"
 )
 
 // prefix of the names of the sockets that answers come to. The relay's own name and a random part follow.
@@ -20,24 +21,26 @@ const prefix = "ghostaux-relay-"
 // socket looks like one that was left behind.
 const staleAfter = time.Second
 
-// socket opens a datagram socket for the runtime's poller, bound to path unless that is "".
-func socket(path string) (*net.UnixConn, error) {
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+// socket opens a datagram socket, bound to path unless that is "", with a send buffer of so many bytes unless that is 0.
+func socket(path string, sendBuffer int) (*nbio.Socket, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open a datagram socket: %w", err)
 	}
-	file := os.NewFile(uintptr(fd), "relay")
-	defer file.Close() // FileConn works on a copy
+	if sendBuffer > 0 { // the kernel doubles it; a smaller one is slower and no fault
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, sendBuffer/2)
+	}
 	if path != "" {
 		if err := unix.Bind(fd, &unix.SockaddrUnix{Name: path}); err != nil {
+			_ = unix.Close(fd)
 			return nil, fmt.Errorf("bind the socket for the relay's answers to %s: %w", path, err)
 		}
 	}
-	conn, err := net.FileConn(file)
+	conn, err := nbio.Open(fd)
 	if err != nil {
 		return nil, fmt.Errorf("open a datagram socket: %w", err)
 	}
-	return conn.(*net.UnixConn), nil
+	return conn, nil
 }
 
 // connect makes path the peer of the socket; the peer it had before is forgotten, and so is what that has sent.
