@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -21,6 +20,7 @@ const (
 	playerSndbuf    = 256 << 10 // bytes of SO_SNDBUF: more than flightBytes with the kernel's own overhead, so that a write to a player who is not held does not block
 	tsSndbuf        = 8 << 10   // the same for /stream.ts, which nothing else bounds
 	tsWriteLimit    = 10 * time.Second
+	tsEndLimit      = time.Second // for the rest of a message and the end of the answer when the process stops
 )
 
 // playersHandler is the handler of those who listen. A WebSocket is answered at any path: the Workspaces page asks for
@@ -119,10 +119,12 @@ func (s *Service) serveTS(w http.ResponseWriter, r *http.Request) {
 	defer s.stream.leave(p)
 	select {
 	case <-r.Context().Done():
+		to.cut()
 	case <-s.env.Sockets.Stopping(): // net/http would wait for the handler
+		to.finish(time.Now().Add(tsEndLimit))
 	case <-p.ended:
+		to.cut()
 	}
-	to.cut()
 	p.end()
 	s.logGone(p, p.err)
 }
@@ -135,7 +137,7 @@ type download struct {
 	message *message // left to be sent
 
 	mu  sync.Mutex // guards the following field, and is held while deadlines are set
-	end bool
+	end time.Time  // of all sending; zero: none is known
 }
 
 // send leaves everything to flush: net/http has no write that does not wait.
@@ -163,15 +165,18 @@ func (d *download) flush() error {
 func (d *download) setDeadline(at time.Time) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.end {
-		return net.ErrClosed
+	if !d.end.IsZero() && d.end.Before(at) {
+		at = d.end
 	}
 	return d.control.SetWriteDeadline(at)
 }
 
-func (d *download) cut() {
-	_ = d.setDeadline(time.Now())
+func (d *download) cut() { d.finish(time.Now()) }
+
+// finish lets what is being sent go on until then.
+func (d *download) finish(end time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.end = true
+	d.end = end
+	_ = d.control.SetWriteDeadline(end)
 }

@@ -120,27 +120,13 @@ func TestStalledPlayerHearsLittleOfThePast(t *testing.T) {
 func TestStalledStreamHearsLittleOfThePast(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, testConfig())
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.players.URL+"/stream.ts", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", testkit.Authorization(testkit.Token))
-	client := testkit.Client(t)
-	small := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
-		return raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 4096) })
-	}}
-	client.Transport.(*http.Transport).DialContext = small.DialContext
-	resp, err := client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
+	body := r.smallStream(t)
 	r.waitPlayers(t, 1)
 	r.onAirPaced(t, frameSound/20)
 	live := r.letPass(t, time.Minute)
 	var stale time.Duration
 	for packet := make([]byte, packetSize); ; {
-		if _, err := io.ReadFull(resp.Body, packet); err != nil {
+		if _, err := io.ReadFull(body, packet); err != nil {
 			t.Fatal(err)
 		}
 		at := stampOf(t, packet)
@@ -155,6 +141,53 @@ func TestStalledStreamHearsLittleOfThePast(t *testing.T) {
 	if stale > time.Second {
 		t.Errorf("%v of stale sound, want at most 1 s", stale)
 	}
+}
+
+// smallStream is stream.ts for a player whose kernel holds little.
+func (r *rig) smallStream(t *testing.T) io.Reader {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.players.URL+"/stream.ts", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", testkit.Authorization(testkit.Token))
+	client := testkit.Client(t)
+	small := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
+		return raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 4096) })
+	}}
+	client.Transport.(*http.Transport).DialContext = small.DialContext
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = resp.Body.Close() })
+	return resp.Body
+}
+
+// TestStreamEndsWhole: at the stop of the process stream.ts ends as a file does, also when it was being sent just then.
+func TestStreamEndsWhole(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, testConfig())
+	var streams []io.Reader
+	for range 5 {
+		streams = append(streams, r.smallStream(t))
+	}
+	r.waitPlayers(t, len(streams))
+	r.onAirPaced(t, frameSound/20)
+	r.letPass(t, 30*time.Second) // nobody reads: every stream is held in the middle of a message
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		r.env.Sockets.Drain(t.Context())
+	}()
+	<-r.env.Sockets.Stopping()
+	for _, body := range streams {
+		sound, err := io.ReadAll(body)
+		if err != nil || len(sound) == 0 || len(sound)%packetSize != 0 {
+			t.Errorf("%d bytes, which are %d packets and %d bytes: %v", len(sound), len(sound)/packetSize, len(sound)%packetSize, err)
+		}
+	}
+	<-drained
 }
 
 // letPass waits until so much more sound has been published, and returns how much that is in all.
