@@ -125,6 +125,8 @@ func (s *sender) try(ctx context.Context, d *document) error {
 		return err
 	}
 	defer f.Close()
+	s.cores.Enter() // a slow disk holds nobody else up
+	defer s.cores.Leave()
 	if err := s.relay.Begin(ctx); err != nil {
 		return err
 	}

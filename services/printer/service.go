@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"ghostaux/pkg/cores"
 	"ghostaux/pkg/relay"
 	"ghostaux/pkg/service"
 )
@@ -21,6 +22,7 @@ type Service struct {
 	log       *slog.Logger
 	metrics   *metrics
 	relayed   *relay.Metrics
+	cores     *cores.Cores
 	endpoints []service.Endpoint
 
 	// These outlive a Run: a document that is complete is not lost because the directory is.
@@ -39,7 +41,7 @@ func New(c Config, env service.Env) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		config: c, log: env.Log, relayed: relay.NewMetrics(env.Metrics),
+		config: c, log: env.Log, relayed: relay.NewMetrics(env.Metrics), cores: env.Cores,
 		history: &history{maxKept: maxKept}, queue: newQueue(), ledger: newLedger(), pages: &pages{},
 	}
 	s.metrics = newMetrics(env.Metrics, func() float64 { return float64(s.queue.length()) })
