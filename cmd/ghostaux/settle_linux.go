@@ -28,11 +28,10 @@ func keepPagesSmall() {
 	_ = unix.Prctl(unix.PR_SET_THP_DISABLE, 1, 0, 0, 0)
 }
 
-// settle is for once the process has started. It gives back the memory that only start-up needed: the heap's free pages, and the pages of this
-// program's own code and constants. What goes on being used comes back from the page cache by itself, about half of it. Then
-// one processor core is enough.
+// settle is for once the process has started. From then on one processor core is enough. It gives back the memory that only start-up
+// needed: the heap's free pages, and the pages of this program's own code and constants. What goes on being used comes back from
+// the page cache by itself, about half of it.
 func settle(ctx context.Context, c *cores.Cores) {
-	defer c.Save()
 	t := time.NewTimer(settled)
 	defer t.Stop()
 	select {
@@ -43,6 +42,7 @@ func settle(ctx context.Context, c *cores.Cores) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+	c.Save()
 	debug.FreeOSMemory()
 	exe, err := os.Readlink("/proc/self/exe")
 	if err != nil {
