@@ -6,6 +6,7 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,41 +110,51 @@ func roundTrips(b *testing.B, p *testkit.Pcscd, atr []byte, n int) {
 }
 
 // BenchmarkSmartcardIdle is the processor time of the whole of ghostaux while nobody uses a card, in each way in which it can
-// be idle, over two minutes at the same time.
+// be idle, one after the other: what else wakes this machine makes every wake of ghostaux dearer.
 func BenchmarkSmartcardIdle(b *testing.B) {
-	const over = 2 * time.Minute
-	nowhere, silent := filepath.Join(testkit.ShortDir(b), "smartcard"), filepath.Join(testkit.ShortDir(b), "smartcard")
-	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: silent, Net: "unixgram"})
+	for _, s := range []struct {
+		name, state string
+		relay, vpcd func(*testing.B) string
+	}{
+		{"no-relay", "no relay", noRelay, pcscdAlone},
+		{"no-browser", "no browser", silentRelay, pcscdAlone},
+		{"no-card", "no card", func(b *testing.B) string { return scriptedRelay(b, nil) }, pcscdAlone},
+		{"card", "card present", func(b *testing.B) string { return scriptedRelay(b, atrOne) }, pcscdAlone},
+		{"no-pcscd", "no relay", noRelay, func(*testing.B) string { return "127.0.0.1:1" }},
+	} {
+		b.Run(s.name, func(b *testing.B) {
+			g := testkit.StartGhostaux(b, "--only", "smartcard", "--smartcard-relay", s.relay(b), "--smartcard-vpcd-addr", s.vpcd(b))
+			time.Sleep(20 * time.Second) // the pauses between two tries have become as long as they will
+			if got := string(g.Get(b, "/status")); !strings.Contains(got, `"`+s.state+`"`) {
+				b.Fatalf("not %q: %s", s.state, got)
+			}
+			idleCPU(b, g.Cmd.Process.Pid)
+		})
+	}
+}
+
+func noRelay(b *testing.B) string { return filepath.Join(testkit.ShortDir(b), "smartcard") }
+
+// silentRelay is a relay without a browser.
+func silentRelay(b *testing.B) string {
+	path := noRelay(b)
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
 		b.Fatal(err)
 	}
 	go io.Copy(io.Discard, conn) // ends with conn
-	defer conn.Close()
-	withCard := testkit.StartPcscd(b)
-	states := []struct{ name, relay, vpcd string }{
-		{"no-relay", nowhere, testkit.StartPcscd(b).Addr},
-		{"no-browser", silent, testkit.StartPcscd(b).Addr},
-		{"no-card", scriptedRelay(b, nil), testkit.StartPcscd(b).Addr},
-		{"card", scriptedRelay(b, atrOne), withCard.Addr},
-		{"no-pcscd", nowhere, "127.0.0.1:1"},
-	}
-	var running []*testkit.Ghostaux
-	for _, s := range states {
-		running = append(running, testkit.StartGhostaux(b, "--only", "smartcard", "--smartcard-relay", s.relay, "--smartcard-vpcd-addr", s.vpcd))
-	}
-	waitATR(b, client(b, withCard), atrOne)
-	time.Sleep(20 * time.Second) // the pauses between two tries have become as long as they will
-	before := make([]time.Duration, len(running))
+	b.Cleanup(func() { _ = conn.Close() })
+	return path
+}
+
+func pcscdAlone(b *testing.B) string { return testkit.StartPcscd(b).Addr }
+
+func idleCPU(b *testing.B, pid int) {
+	const over = 40 * time.Second
 	for b.Loop() {
-		begin := time.Now()
-		for i, g := range running {
-			before[i] = cpuOf(b, g.Cmd.Process.Pid)
-		}
+		begin, before := time.Now(), cpuOf(b, pid)
 		time.Sleep(over)
-		for i, g := range running {
-			used := cpuOf(b, g.Cmd.Process.Pid) - before[i]
-			b.ReportMetric(100*used.Seconds()/time.Since(begin).Seconds(), states[i].name+"-%core")
-		}
+		b.ReportMetric(100*(cpuOf(b, pid)-before).Seconds()/time.Since(begin).Seconds(), "%core")
 	}
 	b.ReportMetric(0, "ns/op")
 }
