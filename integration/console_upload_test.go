@@ -71,7 +71,7 @@ func (p *consolePage) managesFiles(uploads string) {
 	}
 	p.click(`.files [aria-label="Delete: grün & large.bin"]`)
 	p.click(`.files .danger`)
-	p.until(20*time.Second, "it is gone", `![...document.querySelectorAll(".files a.name")].some((a) => a.textContent.includes("large.bin"))`)
+	p.until(20*time.Second, "it is gone", `![...document.querySelectorAll(".files .name")].some((a) => a.textContent.includes("large.bin"))`)
 	if _, err := os.Stat(filepath.Join(uploads, "grün & large.bin")); !os.IsNotExist(err) {
 		p.t.Errorf("the file: %v", err)
 	}
