@@ -70,6 +70,22 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
+// failedRead is the error of a read that waits while something happens.
+func failedRead(read readerFunc, happens func()) error {
+	failed := make(chan error, 1)
+	go func() {
+		_, err := read(make([]byte, 1))
+		failed <- err
+	}()
+	happens()
+	return <-failed
+}
+
+func reset(far net.Conn) {
+	_ = far.(*net.TCPConn).SetLinger(0)
+	_ = far.Close()
+}
+
 // TestReadErrors: those of package net, by which net/http and crypto/tls tell what happened.
 func TestReadErrors(t *testing.T) {
 	for what, tc := range map[string]struct {
@@ -78,20 +94,11 @@ func TestReadErrors(t *testing.T) {
 	}{
 		"deadline": {func(near, _ net.Conn) { _ = near.SetReadDeadline(time.Unix(1, 0)) }, os.ErrDeadlineExceeded},
 		"closed":   {func(near, _ net.Conn) { _ = near.Close() }, net.ErrClosed},
-		"reset": {func(_, far net.Conn) {
-			_ = far.(*net.TCPConn).SetLinger(0)
-			_ = far.Close()
-		}, syscall.ECONNRESET},
+		"reset":    {func(_, far net.Conn) { reset(far) }, syscall.ECONNRESET},
 	} {
 		near, far := pair(t, "tcp")
 		c := open(t, near)
-		failed := make(chan error, 1)
-		go func() {
-			_, err := c.Read(make([]byte, 1))
-			failed <- err
-		}()
-		tc.happens(near, far)
-		err := <-failed
+		err := failedRead(c.Read, func() { tc.happens(near, far) })
 		op, ok := errors.AsType[*net.OpError](err)
 		if !errors.Is(err, tc.want) || !ok || op.Op != "read" {
 			t.Errorf("%s: %#v, want a net.OpError of read with %v", what, err, tc.want)

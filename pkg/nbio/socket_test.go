@@ -61,20 +61,11 @@ func TestSocketEnds(t *testing.T) {
 	}{
 		"closed":     {func(s *nbio.Socket, _ net.Conn) { _ = s.Close() }, net.ErrClosed},
 		"far closed": {func(_ *nbio.Socket, far net.Conn) { _ = far.Close() }, io.EOF},
-		"reset": {func(_ *nbio.Socket, far net.Conn) {
-			_ = far.(*net.TCPConn).SetLinger(0)
-			_ = far.Close()
-		}, syscall.ECONNRESET},
+		"reset":      {func(_ *nbio.Socket, far net.Conn) { reset(far) }, syscall.ECONNRESET},
 	} {
 		near, far := pair(t, "tcp")
 		s := adopt(t, near)
-		failed := make(chan error, 1)
-		go func() {
-			_, err := s.Read(make([]byte, 1))
-			failed <- err
-		}()
-		tc.happens(s, far)
-		if err := <-failed; !errors.Is(err, tc.want) {
+		if err := failedRead(s.Read, func() { tc.happens(s, far) }); !errors.Is(err, tc.want) {
 			t.Errorf("%s: read: %v, want %v", what, err, tc.want)
 		}
 	}
