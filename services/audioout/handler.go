@@ -18,7 +18,8 @@ import (
 const (
 	playerReadLimit = 1 << 10   // bytes; a player has nothing to say
 	playerSndbuf    = 256 << 10 // bytes of SO_SNDBUF: more than flightBytes with the kernel's own overhead, so that a write to a player who is not held does not block
-	tsSndbuf        = 8 << 10   // the same for /stream.ts, which nothing else bounds
+	tsSndbuf        = 32 << 10  // the same for /stream.ts: what the largest bitrate has on the way over half a second
+	tsUnsent        = 2 << 10   // bytes of it that the player's kernel has no room for
 	tsWriteLimit    = 10 * time.Second
 	tsEndLimit      = time.Second // for the rest of a message and the end of the answer when the process stops
 )
@@ -107,7 +108,7 @@ func (s *Service) logGone(p *player, why error) {
 
 // serveTS is the same stream for players that speak plain HTTP, such as VLC and mpv.
 func (s *Service) serveTS(w http.ResponseWriter, r *http.Request) {
-	ws.LimitSendBuffer(r, tsSndbuf)
+	ws.LimitSendBuffer(r, tsSndbuf, tsUnsent)
 	w.Header().Set("Content-Type", "video/mp2t")
 	w.Header().Set("Cache-Control", "no-store")
 	to := &download{w: w, control: http.NewResponseController(w)}
