@@ -1,6 +1,7 @@
 package smartcard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -33,16 +34,25 @@ type bridge struct {
 	failures   int        // connections to vpcd in a row that did not last
 	turn       *sync.Cond // vpcd's next message may be taken, or reader has changed
 	shown      []byte     // the ATR that the board shows
-	timer      *time.Timer
+	timer      timer
 	armed      time.Time // when timer fires; zero: it does not
 	closed     bool
 }
 
-func newBridge(ctx context.Context, group *service.Group, s *Service) *bridge {
+// timer is the part of nbio.Timer that the bridge uses.
+type timer interface {
+	Reset(d time.Duration)
+	Wait() error
+	Close() error
+}
+
+func newTimer() (timer, error) { return nbio.NewTimer() }
+
+func newBridge(ctx context.Context, group *service.Group, s *Service, t timer) *bridge {
 	b := &bridge{
 		ctx: ctx, group: group, log: s.log, board: s.board, readers: s.dial,
 		machine: newMachine(timing{poll: s.config.Poll, transmit: s.config.Timeout}, s.metrics),
-		timer:   time.NewTimer(time.Hour),
+		timer:   t,
 	}
 	b.turn = sync.NewCond(&b.mu)
 	return b
@@ -51,13 +61,13 @@ func newBridge(ctx context.Context, group *service.Group, s *Service) *bridge {
 // run lets time pass for the machine until ctx ends, and then no event is handled any more.
 func (b *bridge) run() error {
 	defer b.close()
+	stop := context.AfterFunc(b.ctx, func() { _ = b.timer.Close() })
+	defer stop()
 	for {
-		select {
-		case <-b.timer.C:
-			b.tick()
-		case <-b.ctx.Done():
-			return b.ctx.Err()
+		if err := b.timer.Wait(); err != nil {
+			return cmp.Or(b.ctx.Err(), err)
 		}
+		b.tick()
 	}
 }
 
@@ -65,7 +75,7 @@ func (b *bridge) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
-	b.timer.Stop()
+	_ = b.timer.Close()
 	b.closeReader()
 }
 

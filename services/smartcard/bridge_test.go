@@ -247,6 +247,7 @@ func TestPanicEndsTheRun(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		svc.newTimer = newBubbleTimer
 		svc.openRelay = func(func([]byte)) (relayLink, error) { return panicking{&fakeRelay{asked: map[Command]int{}}}, nil }
 		err = svc.Run(t.Context(), func() {})
 		if _, ok := errors.AsType[*service.PanicError](err); !ok {

@@ -118,6 +118,35 @@ func (p pipes) open(ctx context.Context) (net.Conn, error) {
 	}
 }
 
+// bubbleTimer is a timer of the bubble's time.
+type bubbleTimer struct {
+	timer *time.Timer
+	ended chan struct{}
+	close func()
+}
+
+func newBubbleTimer() (timer, error) {
+	t := &bubbleTimer{timer: time.NewTimer(time.Hour), ended: make(chan struct{})}
+	t.close = sync.OnceFunc(func() { close(t.ended) })
+	return t, nil
+}
+
+func (t *bubbleTimer) Reset(d time.Duration) { t.timer.Reset(d) }
+
+func (t *bubbleTimer) Wait() error {
+	select {
+	case <-t.timer.C:
+		return nil
+	case <-t.ended:
+		return net.ErrClosed
+	}
+}
+
+func (t *bubbleTimer) Close() error {
+	t.close()
+	return nil
+}
+
 // house is the service in a bubble.
 type house struct {
 	t     *testing.T
@@ -156,7 +185,7 @@ func inHouse(t *testing.T, f func(h *house)) {
 			t.Fatal(err)
 		}
 		h.svc = svc
-		svc.dial = h.vpcd
+		svc.dial, svc.newTimer = h.vpcd, newBubbleTimer
 		svc.openRelay = func(receive func([]byte)) (relayLink, error) {
 			h.relay.receive = receive
 			return h.relay, nil

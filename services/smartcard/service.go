@@ -28,6 +28,7 @@ type Service struct {
 	// Replaced by tests.
 	dial      readers
 	openRelay func(receive func([]byte)) (relayLink, error)
+	newTimer  func() (timer, error)
 
 	mu      sync.Mutex // guards the following field
 	current *bridge    // nil between two Runs
@@ -49,7 +50,7 @@ func New(c Config, env service.Env) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		config: c, env: env, log: env.Log, dial: dialer{c.VpcdAddr},
+		config: c, env: env, log: env.Log, dial: dialer{c.VpcdAddr}, newTimer: newTimer,
 		metrics: newMetrics(env.Metrics), relayed: relay.NewMetrics(env.Metrics), board: newBoard(env.Log, c),
 	}
 	s.openRelay = func(receive func([]byte)) (relayLink, error) {
@@ -106,10 +107,15 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 	if err := s.lookForVpcd(); err != nil {
 		return err
 	}
+	t, err := s.newTimer()
+	if err != nil {
+		return err
+	}
 	group, ctx := service.NewGroup(ctx)
-	b := newBridge(ctx, group, s)
+	b := newBridge(ctx, group, s, t)
 	closeAll, err := s.open(b)
 	if err != nil {
+		_ = t.Close()
 		return err
 	}
 	defer closeAll()
