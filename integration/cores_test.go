@@ -22,7 +22,7 @@ func TestCoresFollowTheWork(t *testing.T) {
 	g := testkit.StartGhostaux(t, "--only", "upload", "--upload-dir", t.TempDir())
 	cores := func(want int) func() bool {
 		return func() bool {
-			return strings.Contains(string(g.Get(t, "/metrics")), "\ngo_sched_gomaxprocs_threads "+strconv.Itoa(want)+"\n")
+			return strings.Contains(string(g.Get(t, "/metrics")), "\ngo_gomaxprocs "+strconv.Itoa(want)+"\n")
 		}
 	}
 	testkit.Eventually(t, 20*time.Second, "one core", cores(1))

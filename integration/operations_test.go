@@ -53,6 +53,20 @@ func metricsOf(page string) map[string]*family {
 	return all
 }
 
+// The habits of Prometheus: https://prometheus.io/docs/practices/naming/.
+func TestMetricsHaveGoodNames(t *testing.T) {
+	page := string(testkit.StartGhostaux(t).Get(t, "/metrics"))
+	kinds := regexp.MustCompile(`(?m)^# HELP (\w+) .*\.$\n# TYPE (\w+) (counter|gauge|histogram)$`).FindAllStringSubmatch(page, -1)
+	if helps := strings.Count(page, "# HELP "); len(kinds) != helps || helps < 50 {
+		t.Errorf("%d of %d metrics have a sentence for a help and a kind", len(kinds), helps)
+	}
+	for _, m := range kinds {
+		if m[1] != m[2] || strings.HasSuffix(m[1], "_total") != (m[3] == "counter") {
+			t.Errorf("%s is the name of a %s", m[2], m[3])
+		}
+	}
+}
+
 // What operators read names every metric and none that is not there, with its help, its labels, and their values where it names any.
 func TestMetricsAreDocumented(t *testing.T) {
 	g := testkit.StartGhostaux(t)

@@ -71,6 +71,8 @@ func forbidden(from, to string) string {
 	switch {
 	case to == "github.com/coder/websocket" && from != "ghostaux/pkg/ws" && from != "ghostaux/pkg/testkit" && layer(from) != "cmd":
 		return "pkg/ws is the only importer of the WebSocket library on the serving side"
+	case strings.HasPrefix(to, "github.com/VictoriaMetrics/") && from != "ghostaux/pkg/metrics":
+		return "pkg/metrics is the only importer of the metrics library"
 	case to == "ghostaux/pkg/testkit" && !strings.HasSuffix(from, "test"):
 		return "pkg/testkit is for tests"
 	case ours && layer(from) == "pkg" && layer(to) != "pkg":

@@ -7,9 +7,8 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"ghostaux/pkg/auth"
+	"ghostaux/pkg/metrics"
 	"ghostaux/pkg/service"
 	"ghostaux/pkg/ws"
 	"ghostaux/services"
@@ -24,12 +23,12 @@ var errLacking = errors.New("something is lacking: see the lines marked with - a
 // Run prints what each chosen service finds here. It changes nothing.
 func (checkCommand) Run(c *config, out *output) error {
 	log := slog.New(slog.DiscardHandler)
-	a, err := auth.New(c.Auth, log, nil)
+	a, err := auth.New(c.Auth, log, metrics.New())
 	if err != nil {
 		return err
 	}
 	env := func(string) service.Env {
-		reg := prometheus.NewRegistry()
+		reg := metrics.New()
 		return service.Env{Log: log, Metrics: reg, Auth: a, Sockets: ws.NewSockets(reg)}
 	}
 	on, off, err := services.Build(c.Services, env, getenv)

@@ -8,16 +8,13 @@ import (
 	"os"
 	"os/signal"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"ghostaux/pkg/auth"
 	"ghostaux/pkg/cores"
 	"ghostaux/pkg/host"
+	"ghostaux/pkg/metrics"
 	"ghostaux/pkg/service"
 	"ghostaux/pkg/ws"
 	"ghostaux/services"
@@ -77,14 +74,9 @@ type process struct {
 }
 
 func newProcess(c *config, log *slog.Logger) (*process, error) {
-	reg := prometheus.NewRegistry()
-	ours := prometheus.WrapRegistererWithPrefix("ghostaux_", reg)
-	reg.MustRegister(
-		onScrape(sync.OnceValue(func() prometheus.Collector { return collectors.NewGoCollector() })),
-		onScrape(sync.OnceValue(func() prometheus.Collector {
-			return collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})
-		})))
-	ours.MustRegister(buildInfo())
+	reg := metrics.New()
+	ours := reg.Prefixed("ghostaux_")
+	ours.Gauges("build_info", "1; the label has the version.", "version").With(version).Set(1)
 
 	c.Auth.VNCPassword = getenv("VNC_PW")
 	a, err := auth.New(c.Auth, log, ours)
@@ -105,7 +97,7 @@ func newProcess(c *config, log *slog.Logger) (*process, error) {
 	env := func(name string) service.Env {
 		return service.Env{
 			Log:     log.With("service", name),
-			Metrics: prometheus.WrapRegistererWithPrefix("ghostaux_"+name+"_", reg),
+			Metrics: ours.Prefixed(name + "_"),
 			Auth:    a, Sockets: sockets, Cores: processors,
 		}
 	}
@@ -122,23 +114,6 @@ func newProcess(c *config, log *slog.Logger) (*process, error) {
 		return nil, err
 	}
 	return &process{config: c, log: log, auth: a, host: h, supervisor: supervisor, cores: processors}, nil
-}
-
-// onScrape is a collector that is made by the first scrape, because making it is slow and most processes are never scraped.
-type onScrape func() prometheus.Collector
-
-// Describe tells nothing, so that the registry does not have the collector made.
-func (onScrape) Describe(chan<- *prometheus.Desc) {}
-
-// Collect collects.
-func (made onScrape) Collect(metrics chan<- prometheus.Metric) { made().Collect(metrics) }
-
-func buildInfo() prometheus.Collector {
-	g := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "build_info", Help: "1; the label has the version.", ConstLabels: prometheus.Labels{"version": version},
-	})
-	g.Set(1)
-	return g
 }
 
 // announce tells a person how to get in when nobody has said it before: once, on standard output, not in the log.

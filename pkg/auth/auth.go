@@ -14,7 +14,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/prometheus/client_golang/prometheus"
+	"ghostaux/pkg/metrics"
 )
 
 // Config says which credentials exist and which pages may use them.
@@ -70,7 +70,7 @@ type Auth struct {
 	throttle *throttle
 	proxies  proxies
 	fallback []byte // key of sessions when the verifier has none
-	refused  *prometheus.CounterVec
+	refused  metrics.Counters
 }
 
 // verifier knows the credentials of one source.
@@ -83,26 +83,21 @@ type verifier interface {
 }
 
 // New reads the configured source of credentials, or makes a random token when there is none.
-func New(c Config, log *slog.Logger, reg prometheus.Registerer) (*Auth, error) {
+func New(c Config, log *slog.Logger, reg *metrics.Registry) (*Auth, error) {
 	a := &Auth{
 		config:   c,
 		log:      log,
 		throttle: newThrottle(),
 		fallback: make([]byte, 32),
-		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "auth_refused_total", Help: "Requests that a guard refused, by reason.",
-		}, []string{"reason"}),
+		refused:  reg.Counters("auth_refused_total", "Requests that a guard refused, by reason.", "reason"),
 	}
 	var err error
 	if a.proxies, err = parseProxies(c.TrustedProxy); err != nil {
 		return nil, err
 	}
 	_, _ = rand.Read(a.fallback) // never fails (crypto/rand)
-	if reg != nil {
-		reg.MustRegister(a.refused)
-	}
 	for why := range reasonsEnd {
-		a.refused.WithLabelValues(why.String())
+		a.refused.With(why.String())
 	}
 	if a.verifier, err = a.source(); err != nil {
 		return nil, err

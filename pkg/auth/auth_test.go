@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"ghostaux/pkg/auth"
+	"ghostaux/pkg/metrics"
 )
 
 const (
@@ -25,7 +26,7 @@ const (
 func newAuth(t *testing.T, c auth.Config) (*auth.Auth, *bytes.Buffer) {
 	t.Helper()
 	var log bytes.Buffer
-	a, err := auth.New(c, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), nil)
+	a, err := auth.New(c, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), metrics.New())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +158,7 @@ func TestConfigFaults(t *testing.T) {
 			t.Errorf("%v has the secret", err)
 		}
 	}
-	if _, err := auth.New(auth.Config{AuthTokenFile: "/no/such/file"}, slog.New(slog.DiscardHandler), nil); err == nil {
+	if _, err := auth.New(auth.Config{AuthTokenFile: "/no/such/file"}, slog.New(slog.DiscardHandler), metrics.New()); err == nil {
 		t.Error("a token file that is not there is no fault")
 	}
 }

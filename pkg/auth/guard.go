@@ -75,7 +75,7 @@ func (a *Auth) Require(role Role, refuse Refusal) Guard {
 }
 
 func (a *Auth) refuse(w http.ResponseWriter, r *http.Request, why Reason, answer Refusal) {
-	a.refused.WithLabelValues(why.String()).Inc()
+	a.refused.With(why.String()).Inc()
 	answer(w, r, why)
 }
 

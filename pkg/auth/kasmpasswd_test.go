@@ -14,6 +14,7 @@ import (
 	_ "github.com/GehirnInc/crypt/sha256_crypt"
 
 	"ghostaux/pkg/auth"
+	"ghostaux/pkg/metrics"
 )
 
 // The line that KasmVNC itself wrote for the password CorrectHorseBatteryStaple.
@@ -99,7 +100,7 @@ func TestKasmpasswdFaults(t *testing.T) {
 	for _, content := range []string{"u:x", "u:plain:wo", ":$5$a$b:wo", "u:$1$a$b:w", "", "# nobody\n"} {
 		path := filepath.Join(t.TempDir(), ".kasmpasswd")
 		write(t, path, content, 0)
-		if _, err := auth.New(auth.Config{Kasmpasswd: path}, nil, nil); err == nil {
+		if _, err := auth.New(auth.Config{Kasmpasswd: path}, nil, metrics.New()); err == nil {
 			t.Errorf("%q is no fault", content)
 		}
 	}

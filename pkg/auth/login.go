@@ -58,7 +58,7 @@ func (a *Auth) loginPost(w http.ResponseWriter, r *http.Request) {
 func (a *Auth) open(w http.ResponseWriter, r *http.Request, credential string) {
 	id, why, ok := a.Verify(r, []byte(credential))
 	if !ok {
-		a.refused.WithLabelValues(why.String()).Inc()
+		a.refused.With(why.String()).Inc()
 		if why == TooMany {
 			w.Header().Set("Retry-After", strconv.Itoa(retryAfterSeconds))
 			a.loginShow(w, http.StatusTooManyRequests, "Too many wrong passwords from this address. Try again in a moment.")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ghostaux/pkg/auth"
+	"ghostaux/pkg/metrics"
 )
 
 // post sends the login form.
@@ -134,7 +135,7 @@ func TestPageSendsPeopleToTheLogin(t *testing.T) {
 
 // Whatever a cookie holds, it opens nothing unless it is ours.
 func FuzzSession(f *testing.F) {
-	a, err := auth.New(auth.Config{AuthToken: token}, nil, nil)
+	a, err := auth.New(auth.Config{AuthToken: token}, nil, metrics.New())
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"ghostaux/pkg/auth"
+	"ghostaux/pkg/metrics"
 	"ghostaux/pkg/service"
 )
 
@@ -40,7 +40,7 @@ func (h *Host) frontDoor() (http.Handler, error) {
 	own := func(g auth.Guard, f http.HandlerFunc) http.Handler { return h.wrap(FrontDoor, g(f)) }
 	r.Method(http.MethodGet, "/status", own(look, h.status))
 	r.Method(http.MethodGet, "/events", own(look, h.events))
-	r.Method(http.MethodGet, "/metrics", own(look, promhttp.HandlerFor(h.opts.Metrics, promhttp.HandlerOpts{}).ServeHTTP))
+	r.Method(http.MethodGet, "/metrics", own(look, h.serveMetrics))
 	r.Method(http.MethodGet, "/healthz", own(auth.Open, healthz)) // probes have no credential, and learn nothing
 	r.Method(http.MethodGet, "/readyz", own(auth.Open, h.readyz))
 	console := h.wrap(FrontDoor, h.console())
@@ -51,6 +51,13 @@ func (h *Host) frontDoor() (http.Handler, error) {
 	outer := chi.NewRouter()
 	outer.Mount(h.opts.Config.Prefix, r)
 	return outer, nil
+}
+
+func (h *Host) serveMetrics(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	if h.opts.Metrics.Write(w) == nil {
+		metrics.WriteProcess(w)
+	}
 }
 
 // strip takes the mount off the path: the handler sees paths as on its own address.

@@ -9,9 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"ghostaux/pkg/auth"
+	"ghostaux/pkg/metrics"
 	"ghostaux/pkg/service"
 	"ghostaux/pkg/ws"
 )
@@ -28,7 +27,7 @@ type Options struct {
 	Sockets    *ws.Sockets
 	Supervisor *service.Supervisor
 	Services   []service.Service
-	Metrics    *prometheus.Registry
+	Metrics    *metrics.Registry
 	Console    http.Handler // the page at / of the front door
 	Version    string
 }
@@ -39,24 +38,20 @@ type Host struct {
 	listeners []*listener
 	blocks    *blocks
 	started   time.Time
-	requests  *prometheus.CounterVec
-	panics    prometheus.Counter
+	requests  metrics.Counters
+	panics    *metrics.Counter
 }
 
 // New builds all handlers. It fails on what cannot be served: an endpoint without a guard, two on one address.
 func New(o Options) (*Host, error) {
+	ours := o.Metrics.Prefixed("ghostaux_")
 	h := &Host{
-		opts:    o,
-		blocks:  newBlocks(),
-		started: time.Now(),
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "http_requests_total", Help: "Requests answered, by service and class of status.",
-		}, []string{"service", "class"}),
-		panics: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "http_panics_total", Help: "Requests whose handler panicked.",
-		}),
+		opts:     o,
+		blocks:   newBlocks(),
+		started:  time.Now(),
+		requests: ours.Counters("http_requests_total", "Requests answered, by service and class of status.", "service", "class"),
+		panics:   ours.Counter("http_panics_total", "Requests whose handler panicked."),
 	}
-	prometheus.WrapRegistererWithPrefix("ghostaux_", o.Metrics).MustRegister(h.requests, h.panics)
 	if err := h.checkControls(); err != nil {
 		return nil, err
 	}

@@ -17,10 +17,10 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/go-chi/chi/v5"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"ghostaux/pkg/auth"
 	"ghostaux/pkg/host"
+	"ghostaux/pkg/metrics"
 	"ghostaux/pkg/service"
 	"ghostaux/pkg/testkit"
 	"ghostaux/pkg/ws"
@@ -78,7 +78,7 @@ func buildWith(t *testing.T, credentials auth.Config, c host.Config, endpoints f
 	t.Helper()
 	r := &running{log: &lockedBuffer{}}
 	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	reg := prometheus.NewRegistry()
+	reg := metrics.New()
 	a, err := auth.New(credentials, log, reg)
 	if err != nil {
 		t.Fatal(err)

@@ -40,7 +40,7 @@ func (h *Host) count(name string, status int) {
 	if status == 0 {
 		status = http.StatusOK
 	}
-	h.requests.WithLabelValues(name, strconv.Itoa(status/100)+"xx").Inc()
+	h.requests.With(name, strconv.Itoa(status/100)+"xx").Inc()
 }
 
 // recorder remembers what was answered. It is our own since chi's, in a package with its profiler, brings net/http/pprof

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"ghostaux/pkg/relay"
 	"ghostaux/pkg/testkit"
@@ -101,23 +100,6 @@ func sendFails(t *testing.T, c *relay.Client, text string, want error) {
 	if err := c.Send(ctx, []byte(text)); !errors.Is(err, want) {
 		t.Fatalf("send %.20q: got %v, want %v", text, err, want)
 	}
-}
-
-// counter is the sum of a counter over its labels.
-func counter(t *testing.T, reg *prometheus.Registry, name string) (sum float64) {
-	t.Helper()
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() == name {
-			for _, m := range f.GetMetric() {
-				sum += m.GetCounter().GetValue()
-			}
-		}
-	}
-	return sum
 }
 
 func files(t *testing.T, dir string) []string {

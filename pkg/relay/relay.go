@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"ghostaux/pkg/metrics"
 	"ghostaux/pkg/nbio"
 	"ghostaux/pkg/service"
 )
@@ -65,7 +66,7 @@ func Open(o Options) (*Client, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Metrics == nil {
-		o.Metrics = NewMetrics(nil)
+		o.Metrics = NewMetrics(metrics.New())
 	}
 	if o.MaxReceive == 0 {
 		o.MaxReceive = defaultMaxReceive
@@ -146,7 +147,7 @@ func (c *Client) Run(ctx context.Context) error {
 	q := newQueue()
 	take := func(datagram []byte) {
 		if q.put(datagram) {
-			c.metrics.dropped.WithLabelValues(dropFull).Inc()
+			c.metrics.dropped.With(dropFull).Inc()
 		}
 	}
 	group, ctx := service.NewGroup(ctx)
@@ -194,7 +195,7 @@ func (c *Client) receive(conn *nbio.Socket, buf []byte, take func([]byte)) error
 		case err != nil:
 			return err
 		case n > c.options.MaxReceive:
-			c.metrics.dropped.WithLabelValues(dropLong).Inc()
+			c.metrics.dropped.With(dropLong).Inc()
 		default:
 			c.metrics.received.Inc()
 			c.heard.Store(true)

@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
 
+	"ghostaux/pkg/metrics"
 	"ghostaux/pkg/relay"
 	"ghostaux/pkg/testkit"
 )
@@ -149,7 +149,7 @@ func TestSlowConsumerNeverFreezesTheServer(t *testing.T) {
 	x := testkit.StartXvnc(t, "smartcard:"+path)
 	v, far := watch(t, x)
 	near, hold := &inbox{}, make(chan struct{})
-	reg := prometheus.NewRegistry()
+	reg := metrics.New()
 	c := open(t, relay.Options{Path: path, MaxReceive: 100, Metrics: relay.NewMetrics(reg), Receive: func(b []byte) {
 		<-hold
 		near.put(b)
@@ -164,9 +164,9 @@ func TestSlowConsumerNeverFreezesTheServer(t *testing.T) {
 		t.Fatal("the server is frozen")
 	}
 	testkit.Eventually(t, 5*time.Second, "all is read", func() bool {
-		return counter(t, reg, "relay_received_datagrams_total") == 500
+		return testkit.Metric(t, reg, "relay_received_datagrams_total") == 500
 	})
-	if n := counter(t, reg, "relay_received_dropped_total"); n < 900 {
+	if n := testkit.Metric(t, reg, "relay_received_dropped_total"); n < 900 {
 		t.Errorf("%v datagrams were counted as dropped", n)
 	}
 	close(hold)

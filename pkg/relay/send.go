@@ -72,7 +72,7 @@ func (c *Client) Send(ctx context.Context, datagram []byte) error {
 		return c.judge(ctx, err, len(datagram))
 	}
 	c.metrics.sent.Inc()
-	c.metrics.sentBytes.Add(float64(len(datagram)))
+	c.metrics.sentBytes.Add(len(datagram))
 	return nil
 }
 
@@ -114,7 +114,7 @@ func (c *Client) TrySend(datagram []byte) error {
 		return c.judge(context.Background(), err, len(datagram))
 	}
 	c.metrics.sent.Inc()
-	c.metrics.sentBytes.Add(float64(len(datagram)))
+	c.metrics.sentBytes.Add(len(datagram))
 	return nil
 }
 

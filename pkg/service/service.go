@@ -7,10 +7,9 @@ import (
 	"log/slog"
 	"net/http"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"ghostaux/pkg/auth"
 	"ghostaux/pkg/cores"
+	"ghostaux/pkg/metrics"
 	"ghostaux/pkg/ws"
 )
 
@@ -59,9 +58,9 @@ type Endpoint struct {
 
 // Env is what every service is built with.
 type Env struct {
-	Log     *slog.Logger          // carries the service's name already
-	Metrics prometheus.Registerer // prefixes ghostaux_<service>_ already
-	Auth    *auth.Auth            // makes the guards of the endpoints
-	Sockets *ws.Sockets           // accepts WebSockets, and closes them when the process stops
-	Cores   *cores.Cores          // is told of work that lasts; nil in tests
+	Log     *slog.Logger      // carries the service's name already
+	Metrics *metrics.Registry // prefixes ghostaux_<service>_ already
+	Auth    *auth.Auth        // makes the guards of the endpoints
+	Sockets *ws.Sockets       // accepts WebSockets, and closes them when the process stops
+	Cores   *cores.Cores      // is told of work that lasts; nil in tests
 }

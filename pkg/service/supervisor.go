@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
+	"ghostaux/pkg/metrics"
 )
 
 // Retry delays: doubling from firstDelay. A broken device is tried ever more rarely; a missing one is looked for at every
@@ -23,8 +23,8 @@ const (
 // Supervisor keeps every service running, and knows how each of them is.
 type Supervisor struct {
 	log     *slog.Logger
-	retries *prometheus.CounterVec
-	states  *prometheus.GaugeVec
+	retries metrics.Counters
+	states  metrics.Gauges
 
 	mu      sync.Mutex // guards the following fields
 	entries []*entry
@@ -39,20 +39,15 @@ type entry struct {
 }
 
 // NewSupervisor takes the services to run, and the names of those that are off.
-func NewSupervisor(log *slog.Logger, reg prometheus.Registerer, services []Service, off []string) *Supervisor {
+func NewSupervisor(log *slog.Logger, reg *metrics.Registry, services []Service, off []string) *Supervisor {
 	s := &Supervisor{
-		log: log,
-		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "service_retries_total", Help: "Times a service was started again after a failure.",
-		}, []string{"service"}),
-		states: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "service_state", Help: "1 for the state that each service is in.",
-		}, []string{"service", "state"}),
+		log:     log,
+		retries: reg.Counters("service_retries_total", "Times a service was started again after a failure.", "service"),
+		states:  reg.Gauges("service_state", "1 for the state that each service is in.", "service", "state"),
 		changed: make(chan struct{}),
 	}
-	reg.MustRegister(s.retries, s.states)
 	for _, svc := range services {
-		s.retries.WithLabelValues(svc.Name())
+		s.retries.With(svc.Name())
 		s.entries = append(s.entries, &entry{service: svc, status: Status{Name: svc.Name(), State: Starting, Since: time.Now()}})
 	}
 	for _, name := range off {
@@ -112,7 +107,7 @@ func (s *Supervisor) supervise(ctx context.Context, e *entry) {
 			s.stopped(e, nil)
 			return
 		}
-		s.retries.WithLabelValues(e.service.Name()).Inc()
+		s.retries.With(e.service.Name()).Inc()
 	}
 }
 
@@ -222,7 +217,7 @@ func (s *Supervisor) count(e *entry) {
 		if e.status.State == state {
 			value = 1
 		}
-		s.states.WithLabelValues(e.status.Name, string(state)).Set(value)
+		s.states.With(e.status.Name, string(state)).Set(value)
 	}
 }
 

@@ -12,8 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
+	"ghostaux/pkg/metrics"
 	"ghostaux/pkg/service"
 )
 
@@ -45,7 +44,7 @@ func works(ctx context.Context, ready func()) error {
 // start supervises the services until the test's bubble ends.
 func start(t *testing.T, log *slog.Logger, services ...service.Service) *service.Supervisor {
 	t.Helper()
-	s := service.NewSupervisor(log, prometheus.NewRegistry(), services, []string{"unchosen"})
+	s := service.NewSupervisor(log, metrics.New(), services, []string{"unchosen"})
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { s.Run(ctx) })

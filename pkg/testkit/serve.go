@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"ghostaux/pkg/auth"
+	"ghostaux/pkg/metrics"
 	"ghostaux/pkg/service"
 	"ghostaux/pkg/ws"
 )
@@ -27,7 +27,7 @@ const Token = "kasm_user:p:w@ %+/ü"
 func Env(t testing.TB) service.Env {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
-	reg := prometheus.NewRegistry()
+	reg := metrics.New()
 	a, err := auth.New(auth.Config{AuthToken: Token}, log, reg)
 	if err != nil {
 		t.Fatal(err)

@@ -15,8 +15,9 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
-	"github.com/prometheus/client_golang/prometheus"
 
+	"ghostaux/pkg/metrics"
+	"ghostaux/pkg/testkit"
 	"ghostaux/pkg/ws"
 )
 
@@ -72,7 +73,7 @@ func rawPeer(t *testing.T, srv *httptest.Server, lines string, early ...byte) pe
 // pipes is a server whose connections are pipes without any buffer, for tests in synctest's time.
 type pipes struct {
 	sockets *ws.Sockets
-	metrics *prometheus.Registry
+	metrics *metrics.Registry
 	conns   chan net.Conn
 	closed  chan struct{}
 	once    sync.Once
@@ -80,7 +81,7 @@ type pipes struct {
 
 func servePipes(t *testing.T, o ws.Options, config *tls.Config, handle func(c *ws.Conn)) *pipes {
 	t.Helper()
-	p := &pipes{metrics: prometheus.NewRegistry(), conns: make(chan net.Conn), closed: make(chan struct{})}
+	p := &pipes{metrics: metrics.New(), conns: make(chan net.Conn), closed: make(chan struct{})}
 	p.sockets = ws.NewSockets(p.metrics)
 	srv := &http.Server{
 		Handler: accepting(p.sockets, o, handle), ConnContext: ws.ConnContext, ErrorLog: log.New(io.Discard, "", 0),
@@ -138,16 +139,5 @@ func (p *pipes) dial(t *testing.T) *websocket.Conn {
 
 func (p *pipes) count(t *testing.T, name string) float64 {
 	t.Helper()
-	families, err := p.metrics.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() == name {
-			m := f.GetMetric()[0]
-			return m.GetCounter().GetValue() + m.GetGauge().GetValue()
-		}
-	}
-	t.Fatalf("no metric %s", name)
-	return 0
+	return testkit.Metric(t, p.metrics, name)
 }

@@ -11,7 +11,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"github.com/prometheus/client_golang/prometheus"
+
+	"ghostaux/pkg/metrics"
 )
 
 // Options are the limits of one socket.
@@ -40,8 +41,8 @@ func (o Options) withDefaults() Options {
 
 // Sockets is every open WebSocket of the process.
 type Sockets struct {
-	open prometheus.Gauge
-	lost prometheus.Counter
+	open *metrics.Gauge
+	lost *metrics.Counter
 
 	mu       sync.Mutex // guards the following fields
 	conns    map[*Conn]struct{}
@@ -56,21 +57,16 @@ type Sockets struct {
 const settleAfter = 2 * time.Second
 
 // NewSockets returns an empty set that counts itself in reg.
-func NewSockets(reg prometheus.Registerer) *Sockets {
+func NewSockets(reg *metrics.Registry) *Sockets {
 	s := &Sockets{
-		open: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "websockets_open", Help: "WebSockets open now.",
-		}),
-		lost: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "websockets_lost_total", Help: "WebSockets cut because the peer answered no ping.",
-		}),
+		open:     reg.Gauge("websockets_open", "WebSockets open now."),
+		lost:     reg.Counter("websockets_lost_total", "WebSockets cut because the peer answered no ping."),
 		conns:    make(map[*Conn]struct{}),
 		stopping: make(chan struct{}),
 		empty:    make(chan struct{}),
 	}
 	s.settle = time.AfterFunc(time.Hour, debug.FreeOSMemory)
 	s.settle.Stop()
-	reg.MustRegister(s.open, s.lost)
 	return s
 }
 

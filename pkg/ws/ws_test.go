@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"ghostaux/pkg/auth"
+	"ghostaux/pkg/metrics"
 	"ghostaux/pkg/service"
 	"ghostaux/pkg/testkit"
 	"ghostaux/pkg/ws"
@@ -23,7 +23,7 @@ import (
 // serve accepts sockets with the options and gives each to handle. At the end of the test no socket may be left.
 func serve(t testing.TB, o ws.Options, handle func(*ws.Conn)) (*ws.Sockets, *httptest.Server) {
 	t.Helper()
-	s := ws.NewSockets(prometheus.NewRegistry())
+	s := ws.NewSockets(metrics.New())
 	srv := testkit.Serve(t, service.Endpoint{Guard: auth.Open, Handler: accepting(s, o, handle)})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -152,7 +152,7 @@ func TestCloseSaysWhy(t *testing.T) {
 }
 
 func TestRefuse(t *testing.T) {
-	s := ws.NewSockets(prometheus.NewRegistry())
+	s := ws.NewSockets(metrics.New())
 	srv := testkit.Serve(t, service.Endpoint{Guard: auth.Open, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.Refuse(w, r, ws.TryAgainLater, "no microphone yet")
 	})})

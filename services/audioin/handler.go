@@ -27,13 +27,13 @@ const (
 func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
 	rate, err := parseRate(r.URL.Query())
 	if err != nil {
-		s.ledger.refused.WithLabelValues("rate").Inc()
+		s.ledger.refused.With("rate").Inc()
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
 	p := newPeer(s.config.jitter(rate))
 	if !s.ledger.enter(p, s.config.MaxPeers) {
-		s.ledger.refused.WithLabelValues("peers").Inc()
+		s.ledger.refused.With("peers").Inc()
 		s.env.Sockets.Refuse(w, r, ws.TryAgainLater, tooMany)
 		return
 	}
@@ -41,7 +41,7 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
 	// The stream comes first: a peer that is let in is heard.
 	stream, err := s.open(r.Context(), rate)
 	if err != nil {
-		s.ledger.refused.WithLabelValues("device").Inc()
+		s.ledger.refused.With("device").Inc()
 		s.env.Log.Debug("microphone refused", "error", err)
 		s.env.Sockets.Refuse(w, r, ws.TryAgainLater, noDevice)
 		return

@@ -5,14 +5,14 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
+	"ghostaux/pkg/metrics"
 )
 
-// ledger knows the peers of now and what those before them counted. It is a prometheus.Collector: the hot paths count
-// plain numbers, which are added up when somebody asks.
+// ledger knows the peers of now and what those before them counted: the hot paths count plain numbers, which are added up
+// when somebody asks.
 type ledger struct {
-	refused  *prometheus.CounterVec
-	reopened prometheus.Counter
+	refused  metrics.Counters
+	reopened *metrics.Counter
 
 	mu   sync.Mutex // guards the following fields
 	here map[*peer]struct{}
@@ -40,21 +40,45 @@ func (t *totals) add(r PeerReport) {
 	}
 }
 
-func newLedger(reg prometheus.Registerer) *ledger {
+func newLedger(reg *metrics.Registry) *ledger {
 	l := &ledger{
-		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "refused_total", Help: "Microphones that were not let in, by reason.",
-		}, []string{"reason"}),
-		reopened: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "streams_lost_total", Help: "Streams that PulseAudio ended while their peer was there.",
-		}),
-		here: make(map[*peer]struct{}),
+		refused:  reg.Counters("refused_total", "Microphones that were not let in, by reason.", "reason"),
+		reopened: reg.Counter("streams_lost_total", "Streams that PulseAudio ended while their peer was there."),
+		here:     make(map[*peer]struct{}),
 	}
 	for _, reason := range []string{"rate", "peers", "device"} {
-		l.refused.WithLabelValues(reason)
+		l.refused.With(reason)
 	}
-	reg.MustRegister(l.refused, l.reopened, l)
+	l.tell(reg)
 	return l
+}
+
+// tell has the registry ask for the sums.
+func (l *ledger) tell(reg *metrics.Registry) {
+	now := func(of func(t totals) float64) func() float64 {
+		return func() float64 { _, now := l.sums(); return of(now) }
+	}
+	all := func(of func(t totals) float64) func() float64 {
+		return func() float64 { all, _ := l.sums(); return of(all) }
+	}
+	type by = map[string]func() float64
+	reg.GaugeFunc("peers", "Microphones that are on now.", now(func(t totals) float64 { return float64(t.peers) }))
+	reg.GaugeFunc("delay_seconds", "Sound that waits in the queue of the microphone with the most, now.",
+		now(func(t totals) float64 { return t.delay / 1000 }))
+	reg.GaugeFunc("drift_ppm", "How much faster the clock of a microphone runs than PulseAudio's, where that is most, now.",
+		now(func(t totals) float64 { return t.drift }))
+	reg.CounterFunc("underruns_total", "Gaps, since messages came too late.",
+		all(func(t totals) float64 { return float64(t.underruns) }))
+	reg.CounterFuncs("dropped_seconds_total", "Sound that was dropped, by reason.", "reason", by{
+		"overflow": all(func(t totals) float64 { return t.overflow / 1000 }),
+		"clock":    all(func(t totals) float64 { return t.dropped / 1000 }),
+	})
+	reg.CounterFunc("repeated_seconds_total", "Sound that was repeated to follow the clocks of microphones.",
+		all(func(t totals) float64 { return t.repeated / 1000 }))
+	reg.CounterFuncs("corrections_total", "Times that sound was taken out or repeated, by whether one may hear it.", "heard", by{
+		"no":  all(func(t totals) float64 { return float64(t.seamless) }),
+		"yes": all(func(t totals) float64 { return float64(t.audible) }),
+	})
 }
 
 // enter lets a peer in unless there are too many.
@@ -97,44 +121,4 @@ func (l *ledger) sums() (all totals, now totals) {
 		now.add(r)
 	}
 	return all, now
-}
-
-// The numbers of the collector.
-var (
-	descPeers     = prometheus.NewDesc("peers", "Microphones that are on now.", nil, nil)
-	descDelay     = prometheus.NewDesc("delay_seconds", "Sound that waits in the queue of the microphone with the most, now.", nil, nil)
-	descDrift     = prometheus.NewDesc("drift_ppm", "How much faster the clock of a microphone runs than PulseAudio's, where that is most, now.", nil, nil)
-	descUnderruns = prometheus.NewDesc("underruns_total", "Gaps, since messages came too late.", nil, nil)
-	descDropped   = prometheus.NewDesc("dropped_seconds_total", "Sound that was dropped, by reason.", []string{"reason"}, nil)
-	descRepeated  = prometheus.NewDesc("repeated_seconds_total", "Sound that was repeated to follow the clocks of microphones.", nil, nil)
-	descCorrected = prometheus.NewDesc("corrections_total", "Times that sound was taken out or repeated, by whether one may hear it.", []string{"heard"}, nil)
-)
-
-// Describe implements prometheus.Collector.
-func (l *ledger) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{
-		descPeers, descDelay, descDrift, descUnderruns, descDropped, descRepeated, descCorrected,
-	} {
-		ch <- d
-	}
-}
-
-// Collect implements prometheus.Collector.
-func (l *ledger) Collect(ch chan<- prometheus.Metric) {
-	all, now := l.sums()
-	gauge := func(d *prometheus.Desc, v float64) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v)
-	}
-	count := func(d *prometheus.Desc, v float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
-	}
-	gauge(descPeers, float64(now.peers))
-	gauge(descDelay, now.delay/1000)
-	gauge(descDrift, now.drift)
-	count(descUnderruns, float64(all.underruns))
-	count(descDropped, all.overflow/1000, "overflow")
-	count(descDropped, all.dropped/1000, "clock")
-	count(descRepeated, all.repeated/1000)
-	count(descCorrected, float64(all.seamless), "no")
-	count(descCorrected, float64(all.audible), "yes")
 }

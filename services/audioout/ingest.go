@@ -22,7 +22,7 @@ func (s *Service) knowsSecret(next http.Handler) http.Handler {
 		segment, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 		sum := sha256.Sum256([]byte(segment))
 		if subtle.ConstantTimeCompare(sum[:], secret[:]) != 1 {
-			s.count.refused.WithLabelValues(ingestWrongPath).Inc()
+			s.count.refused.With(ingestWrongPath).Inc()
 			turnAway(w, http.StatusNotFound, "no such stream")
 			return
 		}
@@ -43,7 +43,7 @@ func turnAway(w http.ResponseWriter, status int, text string) {
 // serveIngest is one publisher's POST, which lasts as long as there is sound.
 func (s *Service) serveIngest(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost && r.Method != http.MethodPut {
-		s.count.refused.WithLabelValues(ingestMethod).Inc()
+		s.count.refused.With(ingestMethod).Inc()
 		w.Header().Set("Allow", "POST, PUT")
 		turnAway(w, http.StatusMethodNotAllowed, "POST an MPEG transport stream here")
 		return
@@ -62,7 +62,7 @@ func (s *Service) serveIngest(w http.ResponseWriter, r *http.Request) {
 	case err == nil:
 		s.log.Info("publisher ended", "addr", pub.addr)
 	case errors.Is(err, errReplaced):
-		s.count.refused.WithLabelValues(ingestReplaced).Inc()
+		s.count.refused.With(ingestReplaced).Inc()
 		s.log.Info("publisher cut: another came", "addr", pub.addr)
 		turnAway(w, http.StatusConflict, "another publisher came")
 	default:

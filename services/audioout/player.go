@@ -120,7 +120,7 @@ func (p *player) sendAll() error {
 			return err
 		}
 		p.tables, p.left = nil, !all
-		p.stream.count.sent.Add(float64(m.data - m.body))
+		p.stream.count.sent.Add(m.data - m.body)
 	}
 	return nil
 }
@@ -174,7 +174,7 @@ func (p *player) move(m *message, jumped bool, reason string) time.Duration {
 	if jumped {
 		lost := m.packets - uint64((m.data-m.body)/packetSize) - p.packets
 		p.drops += lost
-		p.stream.count.dropped.WithLabelValues(reason).Add(float64(lost))
+		p.stream.count.dropped.With(reason).AddInt64(int64(lost))
 		p.stream.count.jumps.Inc()
 		sound = 0
 	}

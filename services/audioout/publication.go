@@ -48,8 +48,8 @@ func (p *publication) add(r run, received int, skipped uint64) ([]*player, bool)
 	if s.current != p {
 		return nil, false
 	}
-	s.count.received.Add(float64(received))
-	s.count.garbage.Add(float64(skipped))
+	s.count.received.Add(received)
+	s.count.garbage.AddInt64(int64(skipped))
 	if len(r.packets) > 0 {
 		s.ring.append(r.packets, s.clock.advance(r, now), now)
 		s.tables = append(append(s.tables[:0], p.cut.pat...), p.cut.pmt...)

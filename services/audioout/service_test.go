@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"ghostaux/pkg/service"
 	"ghostaux/pkg/testkit"
@@ -218,7 +217,7 @@ func TestWrongSecretIsRefusedAndCut(t *testing.T) {
 	if got := hear(t, conn, len(want)); !bytes.Equal(got, want) {
 		t.Error("a refused publisher was heard")
 	}
-	if n := testutil.ToFloat64(r.count.refused.WithLabelValues(ingestWrongPath)); n != 5 {
+	if n := r.count.refused.With(ingestWrongPath).Get(); n != 5 {
 		t.Errorf("%v refusals counted, want 5", n)
 	}
 }

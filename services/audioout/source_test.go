@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
 	"ghostaux/pkg/service"
 	"ghostaux/pkg/testkit"
 )
@@ -157,7 +155,7 @@ func TestFFmpegThatFailsIsStartedAgain(t *testing.T) {
 	}
 	r.start(t)
 	hear(t, conn, 2000)
-	if starts, exits := testutil.ToFloat64(r.count.starts), testutil.ToFloat64(r.count.exits); starts != 6 || exits != 5 {
+	if starts, exits := r.count.starts.Get(), r.count.exits.Get(); starts != 6 || exits != 5 {
 		t.Errorf("%v starts and %v exits counted, want 6 and 5", starts, exits)
 	}
 	if lines := r.Report().(*Report).Stderr; len(lines) != 5 {

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"ghostaux/pkg/metrics"
 )
 
 // BenchmarkDecode is one state row, as the client sends it.
@@ -33,14 +33,14 @@ func (*nullNode) Write(b []byte) (int, error) { return len(b), nil }
 
 // rowRig has one peer and one open pad, without sockets and kernel.
 func rowRig(t testing.TB) *peer {
-	s := &Service{config: config(), board: newBoard(), count: newCounters(prometheus.NewRegistry())}
+	s := &Service{config: config(), board: newBoard(), count: newCounters(metrics.New())}
 	r := &run{service: s, maker: newFakeMaker(), open: 1}
 	r.pads[0].device = &uinputPad{nodePad: nodePad{node: &nullNode{}, outputs: &xbox360Profile().layout}}
 	s.board.writer.Store(r)
 	p := newPeer(s.board, &s.count)
 	s.board.join(p)
 	t.Cleanup(func() {
-		if rows, frames := testutil.ToFloat64(s.count.rows), testutil.ToFloat64(s.count.frames); rows != frames {
+		if rows, frames := s.count.rows.Get(), s.count.frames.Get(); rows != frames {
 			t.Errorf("%v rows made %v frames", rows, frames)
 		}
 	})
@@ -110,7 +110,7 @@ func BenchmarkUnderFlood(b *testing.B) {
 			b.ReportMetric(float64(delays[len(delays)/2].Microseconds()), "median-us")
 			b.ReportMetric(float64(delays[len(delays)*99/100].Microseconds()), "p99-us")
 			b.ReportMetric(float64(delays[len(delays)-1].Microseconds()), "max-us")
-			b.ReportMetric(testutil.ToFloat64(r.service.count.rows), "rows-taken")
+			b.ReportMetric(float64(r.service.count.rows.Get()), "rows-taken")
 			b.ReportMetric(0, "ns/op")
 		})
 	}

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"ghostaux/pkg/testkit"
 	"ghostaux/pkg/ws"
@@ -23,14 +22,14 @@ func TestFlood(t *testing.T) {
 		for flooder.Write(ctx, websocket.MessageText, msg) == nil {
 		}
 	})
-	eventually(t, "the flooder is throttled", func() bool { return testutil.ToFloat64(r.service.count.rows) > rowBurst })
+	eventually(t, "the flooder is throttled", func() bool { return r.service.count.rows.Get() > rowBurst })
 	send(t, player, held(0))
 	eventually(t, "another peer's pad works", func() bool { return r.isHeld(0) })
-	eventually(t, "the flooder is closed", func() bool { return testutil.ToFloat64(r.service.count.tooFast) == 1 })
+	eventually(t, "the flooder is closed", func() bool { return r.service.count.tooFast.Get() == 1 })
 	stop()
 	flooding.Wait()
 	eventually(t, "its pad is released", func() bool { return r.maker.pad(3).neutral() })
-	if !r.isHeld(0) && testutil.ToFloat64(r.service.count.missed) == 0 { // a busy machine's pongs may be late
+	if !r.isHeld(0) && r.service.count.missed.Get() == 0 { // a busy machine's pongs may be late
 		t.Error("the other peer's pad was released, too")
 	}
 	eventually(t, "the other peer's pad is held", func() bool { return r.isHeld(0) })
@@ -48,7 +47,7 @@ func TestChurn(t *testing.T) {
 			_ = conn.Close(websocket.StatusNormalClosure, "")
 		}
 	}
-	eventually(t, "all peers are gone", func() bool { return testutil.ToFloat64(r.service.count.peers) == 0 })
+	eventually(t, "all peers are gone", func() bool { return r.service.count.peers.Get() == 0 })
 	eventually(t, "all is released", func() bool {
 		for slot := range Slots {
 			if p := r.maker.pad(slot); p != nil && !p.neutral() {
@@ -67,7 +66,7 @@ func TestTooManyPeers(t *testing.T) {
 	for range maxPeers {
 		r.join(t)
 	}
-	eventually(t, "all are in", func() bool { return testutil.ToFloat64(r.service.count.peers) == maxPeers })
+	eventually(t, "all are in", func() bool { return r.service.count.peers.Get() == maxPeers })
 	conn := testkit.Dial(t, r.server.URL)
 	if _, _, err := conn.Read(t.Context()); websocket.CloseStatus(err) != ws.TryAgainLater {
 		t.Errorf("one too many: %v", err)

@@ -8,8 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
+	"ghostaux/pkg/metrics"
 	"ghostaux/pkg/service"
 	"ghostaux/pkg/ws"
 )
@@ -120,9 +119,9 @@ func (p *peer) read(ctx context.Context) error {
 func (p *peer) apply(m *message, now time.Time) {
 	t := p.board.apply(p, m, now)
 	if m.kind == states {
-		p.count.rows.Add(float64(m.count))
-		p.count.unplaced.Add(float64(t.unplaced))
-		p.count.replaced.Add(float64(t.replaced))
+		p.count.rows.Add(m.count)
+		p.count.unplaced.Add(t.unplaced)
+		p.count.replaced.Add(t.replaced)
 	}
 	if t.holding {
 		p.press()
@@ -168,7 +167,7 @@ func (p *peer) attend(ctx context.Context, pings *sync.WaitGroup) bool {
 }
 
 // refuse closes the socket and says why.
-func (p *peer) refuse(code ws.Code, reason string, count prometheus.Counter) error {
+func (p *peer) refuse(code ws.Code, reason string, count *metrics.Counter) error {
 	count.Inc()
 	p.conn.Close(code, reason)
 	return errEnded

@@ -185,7 +185,7 @@ func (r *run) fulfil(slot int) error {
 		return err
 	}
 	if !o.since.IsZero() {
-		r.service.count.latency.Observe(time.Since(o.since).Seconds())
+		r.service.count.latency.Update(time.Since(o.since).Seconds())
 	}
 	return nil
 }
@@ -234,7 +234,7 @@ func (r *run) write(p *pad, s *State) error {
 		return err
 	}
 	r.service.count.frames.Inc()
-	r.service.count.events.Add(float64(len(events)))
+	r.service.count.events.Add(len(events))
 	return nil
 }
 

@@ -11,9 +11,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"ghostaux/pkg/metrics"
 	"ghostaux/pkg/service"
 	"ghostaux/pkg/testkit"
 	"ghostaux/pkg/ws"
@@ -34,7 +33,7 @@ func start(t testing.TB, c Config, fake *fakeMaker) *rig {
 		t.Fatal(err)
 	}
 	s.make = func() maker { return fake }
-	super := service.NewSupervisor(s.env.Log, prometheus.NewRegistry(), []service.Service{s}, nil)
+	super := service.NewSupervisor(s.env.Log, metrics.New(), []service.Service{s}, nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { super.Run(ctx) })
@@ -169,7 +168,7 @@ func TestReload(t *testing.T) {
 	send(t, page, "["+rowText(map[int]string{6: "1"})+"]")
 	eventually(t, "pressed by the new page", func() bool { return r.maker.pad(0).key(btnB) && !r.maker.pad(0).key(btnA) })
 	_ = old.CloseNow()
-	eventually(t, "the old page is gone", func() bool { return testutil.ToFloat64(r.service.count.peers) == 1 })
+	eventually(t, "the old page is gone", func() bool { return r.service.count.peers.Get() == 1 })
 	send(t, page, "["+rowText(map[int]string{6: "1", 7: "1"})+"]")
 	eventually(t, "the new page presses on", func() bool { return r.maker.pad(0).key(btnX) })
 	if !r.maker.pad(0).key(btnB) || r.maker.count() != 1 {
@@ -228,7 +227,7 @@ func TestRumbleReachesTheHolder(t *testing.T) {
 	tell(feedback{slot: 2, kind: play, id: 1})
 	read(`{"message_type":"rumble","index":2,"strong":0.000,"weak":0.000,"duration":0}`)
 	_ = bystander.CloseNow()
-	eventually(t, "two messages are counted", func() bool { return testutil.ToFloat64(r.service.count.rumbles) == 2 })
+	eventually(t, "two messages are counted", func() bool { return r.service.count.rumbles.Get() == 2 })
 }
 
 func TestGuard(t *testing.T) {

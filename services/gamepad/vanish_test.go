@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
 	"ghostaux/pkg/testkit"
 )
 
@@ -79,7 +77,7 @@ func TestVanished(t *testing.T) {
 	t.Logf("released %v after the network went away", time.Since(begin).Round(time.Millisecond))
 	g.shut.Store(false)
 	eventually(t, "pressed again", func() bool { return r.isHeld(0) })
-	if n := testutil.ToFloat64(r.service.count.missed); n < 1 {
+	if n := r.service.count.missed.Get(); n < 1 {
 		t.Errorf("missed %v times", n)
 	}
 }
@@ -92,7 +90,7 @@ func TestSilenceIsNotGone(t *testing.T) {
 	eventually(t, "pressed", func() bool { return r.isHeld(0) })
 	pad := r.maker.pad(0)
 	for deadline := time.Now().Add(4 * missingAfter); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if pad.neutral() && testutil.ToFloat64(r.service.count.missed) == 0 {
+		if pad.neutral() && r.service.count.missed.Get() == 0 {
 			t.Fatal("released without a reason")
 		}
 	}

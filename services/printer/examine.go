@@ -85,6 +85,6 @@ func (w *watcher) refuse(name string, err error) {
 	case errors.Is(err, fs.ErrPermission) && len(w.unreadable) < maxQueued:
 		w.unreadable[name] = true
 	}
-	w.metrics.refused.WithLabelValues(reason).Inc()
+	w.metrics.refused.With(reason).Inc()
 	level("document refused", "name", name, "error", err)
 }

@@ -11,8 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
+	"ghostaux/pkg/metrics"
 	"ghostaux/pkg/testkit"
 )
 
@@ -26,7 +25,7 @@ type desk struct {
 	dir, relay string
 	config     Config
 	service    *Service
-	metrics    *prometheus.Registry
+	metrics    *metrics.Registry
 	readied    chan struct{}
 	ended      chan error
 	faults     chan error // of Runs that ended by themselves
@@ -68,7 +67,7 @@ func (d *desk) run() {
 	d.Helper()
 	if d.service == nil {
 		env := testkit.Env(d)
-		d.metrics = env.Metrics.(*prometheus.Registry)
+		d.metrics = env.Metrics
 		var err error
 		if d.service, err = New(d.config, env); err != nil {
 			d.Fatal(err)
@@ -147,20 +146,9 @@ func (d *desk) fence(p *testkit.Printouts, n int) []testkit.Printout {
 	return done[:n]
 }
 
-func (d *desk) counter(name string) (total float64) {
+func (d *desk) counter(name string) float64 {
 	d.Helper()
-	families, err := d.metrics.Gather()
-	if err != nil {
-		d.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() == name {
-			for _, m := range f.GetMetric() {
-				total += m.GetCounter().GetValue()
-			}
-		}
-	}
-	return total
+	return testkit.Metric(d, d.metrics, name)
 }
 
 func sum(data []byte) string {

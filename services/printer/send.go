@@ -113,7 +113,7 @@ func (s *sender) fail(d *document, err error) {
 	case errors.Is(err, relay.ErrTooLarge):
 		reason = reasonTooLarge
 	}
-	s.metrics.failed.WithLabelValues(reason).Inc()
+	s.metrics.failed.With(reason).Inc()
 	s.history.change(d, func(d *document) { d.state = failed })
 	s.log.Log(context.Background(), slog.LevelWarn, "document not sent", "name", d.name, "id", d.id, "error", err)
 }
@@ -168,7 +168,7 @@ func (s *sender) sendChunks(ctx context.Context, d *document, f *os.File) error 
 		}
 		at += int64(n)
 		d.progress.Store(at)
-		s.metrics.bytes.Add(float64(n))
+		s.metrics.bytes.Add(n)
 	}
 	return nil
 }

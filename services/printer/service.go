@@ -20,7 +20,7 @@ import (
 type Service struct {
 	config    Config
 	log       *slog.Logger
-	metrics   *metrics
+	metrics   *counters
 	relayed   *relay.Metrics
 	cores     *cores.Cores
 	endpoints []service.Endpoint
@@ -44,7 +44,7 @@ func New(c Config, env service.Env) (*Service, error) {
 		config: c, log: env.Log, relayed: relay.NewMetrics(env.Metrics), cores: env.Cores,
 		history: &history{maxKept: maxKept}, queue: newQueue(), ledger: newLedger(), pages: &pages{},
 	}
-	s.metrics = newMetrics(env.Metrics, func() float64 { return float64(s.queue.length()) })
+	s.metrics = newCounters(env.Metrics, func() float64 { return float64(s.queue.length()) })
 	s.endpoints = s.newEndpoints(env)
 	return s, nil
 }

@@ -46,7 +46,7 @@ type timing struct {
 // socket, and belongs to one goroutine. Every method that takes the time is an event and returns what is to be done.
 type machine struct {
 	timing  timing
-	metrics *metrics
+	metrics *counters
 	todo    []action
 	packet  []byte // what toFar points to
 	frame   []byte // what toReader points to
@@ -80,7 +80,7 @@ type machine struct {
 	power     power
 }
 
-func newMachine(t timing, m *metrics) *machine {
+func newMachine(t timing, m *counters) *machine {
 	return &machine{timing: t, metrics: m, packet: make([]byte, 0, MaxPacket), frame: make([]byte, 0, frameHeader+MaxPayload)}
 }
 

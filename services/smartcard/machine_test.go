@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
 func TestExchange(t *testing.T) {
@@ -180,7 +178,7 @@ func TestLateAnswersAreNotTakenForTheNext(t *testing.T) {
 	r.want(InDoubt, "disconnect", "status")
 	r.ack(0x6A, 0x82) // of the TRANSMIT, while a STATUS is asked: the doubt is over
 	r.want(NoCard)
-	if got := testutil.ToFloat64(r.m.metrics.discards[stale]); got != 1 {
+	if got := r.m.metrics.discards[stale].Get(); got != 1 {
 		t.Errorf("%v discarded as stale, want 1", got)
 	}
 	r.ack(atrA...) // after a silence: says only that somebody is there

@@ -1,6 +1,6 @@
 package smartcard
 
-import "github.com/prometheus/client_golang/prometheus"
+import "ghostaux/pkg/metrics"
 
 // reason is why a packet of a far end was not used.
 type reason uint8
@@ -17,41 +17,34 @@ func (r reason) String() string {
 	return [reasonsEnd]string{"malformed", "duplicate", "stale", "orphaned"}[r]
 }
 
-// metrics are the service's counters; counting costs no memory.
-type metrics struct {
-	exchanges, cards, farErrors, readers, agents prometheus.Counter
-	requests, timeouts                           [Initialize + 1]prometheus.Counter
-	discards                                     [reasonsEnd]prometheus.Counter
+// counters are the service's counters; counting costs no memory.
+type counters struct {
+	exchanges, cards, farErrors, readers, agents *metrics.Counter
+	requests, timeouts                           [Initialize + 1]*metrics.Counter
+	discards                                     [reasonsEnd]*metrics.Counter
 }
 
-func newMetrics(reg prometheus.Registerer) *metrics {
-	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+func newCounters(reg *metrics.Registry) *counters {
+	m := &counters{
+		exchanges: reg.Counter("exchanges_total", "APDUs that the card answered."),
+		cards:     reg.Counter("cards_total", "Cards that were put into the virtual reader."),
+		farErrors: reg.Counter("far_errors_total", "Requests that the far end answered with an error."),
+		readers:   reg.Counter("reader_connections_total", "Connections to vpcd."),
+		agents:    reg.Counter("agents_total", "Card agents that connected."),
 	}
-	vector := func(name, help, label string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
-	}
-	m := &metrics{
-		exchanges: counter("exchanges_total", "APDUs that the card answered."),
-		cards:     counter("cards_total", "Cards that were put into the virtual reader."),
-		farErrors: counter("far_errors_total", "Requests that the far end answered with an error."),
-		readers:   counter("reader_connections_total", "Connections to vpcd."),
-		agents:    counter("agents_total", "Card agents that connected."),
-	}
-	requests := vector("requests_total", "Requests to the far end, by command.", "command")
-	timeouts := vector("timeouts_total", "Requests that the far end did not answer in time, by command.", "command")
-	discards := vector("discarded_total", "Packets of far ends that were not used, by reason.", "reason")
+	requests := reg.Counters("requests_total", "Requests to the far end, by command.", "command")
+	timeouts := reg.Counters("timeouts_total", "Requests that the far end did not answer in time, by command.", "command")
+	discards := reg.Counters("discarded_total", "Packets of far ends that were not used, by reason.", "reason")
 	for c := Status; c <= Initialize; c++ {
-		m.requests[c] = requests.WithLabelValues(c.String())
-		m.timeouts[c] = timeouts.WithLabelValues(c.String())
+		m.requests[c] = requests.With(c.String())
+		m.timeouts[c] = timeouts.With(c.String())
 	}
 	for r := range reasonsEnd {
-		m.discards[r] = discards.WithLabelValues(r.String())
+		m.discards[r] = discards.With(r.String())
 	}
-	reg.MustRegister(m.exchanges, m.cards, m.farErrors, m.readers, m.agents, requests, timeouts, discards)
 	return m
 }
 
-func (m *metrics) asked(c Command)    { m.requests[c].Inc() }
-func (m *metrics) timedOut(c Command) { m.timeouts[c].Inc() }
-func (m *metrics) discarded(r reason) { m.discards[r].Inc() }
+func (m *counters) asked(c Command)    { m.requests[c].Inc() }
+func (m *counters) timedOut(c Command) { m.timeouts[c].Inc() }
+func (m *counters) discarded(r reason) { m.discards[r].Inc() }

@@ -6,8 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
+	"ghostaux/pkg/metrics"
 	"ghostaux/pkg/testkit"
 )
 
@@ -29,7 +28,7 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	return &rig{
 		t: t, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
-		m: newMachine(timing{poll: time.Second, transmit: 120 * time.Second}, newMetrics(prometheus.NewRegistry())),
+		m: newMachine(timing{poll: time.Second, transmit: 120 * time.Second}, newCounters(metrics.New())),
 	}
 }
 

@@ -8,8 +8,6 @@ import (
 	"net"
 	"sync"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"ghostaux/pkg/auth"
 	"ghostaux/pkg/relay"
 	"ghostaux/pkg/service"
@@ -20,7 +18,7 @@ type Service struct {
 	config  Config
 	env     service.Env
 	log     *slog.Logger
-	metrics *metrics
+	metrics *counters
 	relayed *relay.Metrics
 	board   *board
 	root    string // of the file system that Check and Run look at; "" is the real one
@@ -51,21 +49,19 @@ func New(c Config, env service.Env) (*Service, error) {
 	}
 	s := &Service{
 		config: c, env: env, log: env.Log, dial: dialer{c.VpcdAddr}, newTimer: newTimer,
-		metrics: newMetrics(env.Metrics), relayed: relay.NewMetrics(env.Metrics), board: newBoard(env.Log, c),
+		metrics: newCounters(env.Metrics), relayed: relay.NewMetrics(env.Metrics), board: newBoard(env.Log, c),
 	}
 	s.openRelay = func(receive func([]byte)) (relayLink, error) {
 		return relay.Open(relay.Options{
 			Path: c.Relay, Log: env.Log, Receive: receive, Inline: true, MaxReceive: agentReadLimit, Metrics: s.relayed,
 		})
 	}
-	env.Metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "card", Help: "1 while there is a card in the virtual reader.",
-	}, func() float64 {
+	env.Metrics.GaugeFunc("card", "1 while there is a card in the virtual reader.", func() float64 {
 		if s.board.get().Card {
 			return 1
 		}
 		return 0
-	}))
+	})
 	return s, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"ghostaux/pkg/auth"
+	"ghostaux/pkg/metrics"
 	"ghostaux/pkg/testkit"
 )
 
@@ -51,7 +52,7 @@ func TestRoutes(t *testing.T) {
 func TestCORS(t *testing.T) {
 	env := testkit.Env(t)
 	var err error
-	env.Auth, err = auth.New(auth.Config{AuthToken: testkit.Token, AllowOrigin: []string{"https://desk.example"}}, env.Log, nil)
+	env.Auth, err = auth.New(auth.Config{AuthToken: testkit.Token, AllowOrigin: []string{"https://desk.example"}}, env.Log, metrics.New())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,40 +3,33 @@ package upload
 import (
 	"sync/atomic"
 
-	"github.com/prometheus/client_golang/prometheus"
+	"ghostaux/pkg/metrics"
 )
 
 // counters are what the service counts. They live as long as the process.
 type counters struct {
 	written   atomic.Int64 // bytes
-	files     prometheus.Counter
-	chunks    prometheus.Counter
-	preempted prometheus.Counter
-	swept     prometheus.Counter
-	open      prometheus.Gauge
-	refused   *prometheus.CounterVec
+	files     *metrics.Counter
+	chunks    *metrics.Counter
+	preempted *metrics.Counter
+	swept     *metrics.Counter
+	open      *metrics.Gauge
+	refused   metrics.Counters
 }
 
-func newCounters(reg prometheus.Registerer) *counters {
-	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
-	}
+func newCounters(reg *metrics.Registry) *counters {
 	n := &counters{
-		files:     counter("files_total", "Files published."),
-		chunks:    counter("chunks_total", "Requests that brought a chunk or a whole file and were answered with success."),
-		preempted: counter("preempted_total", "Requests stopped because a newer one sent the same chunk."),
-		swept:     counter("parts_swept_total", "Unfinished uploads removed since nothing came for too long."),
-		open:      prometheus.NewGauge(prometheus.GaugeOpts{Name: "parts_open", Help: "Unfinished uploads."}),
-		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "refused_total", Help: "Requests refused, by reason.",
-		}, []string{"reason"}),
+		files:     reg.Counter("files_total", "Files published."),
+		chunks:    reg.Counter("chunks_total", "Requests that brought a chunk or a whole file and were answered with success."),
+		preempted: reg.Counter("preempted_total", "Requests stopped because a newer one sent the same chunk."),
+		swept:     reg.Counter("parts_swept_total", "Unfinished uploads removed since nothing came for too long."),
+		open:      reg.Gauge("parts_open", "Unfinished uploads."),
+		refused:   reg.Counters("refused_total", "Requests refused, by reason.", "reason"),
 	}
-	bytes := prometheus.NewCounterFunc(prometheus.CounterOpts{
-		Name: "bytes_total", Help: "Bytes of files written to part files; its rate is the throughput.",
-	}, func() float64 { return float64(n.written.Load()) })
-	reg.MustRegister(bytes, n.files, n.chunks, n.preempted, n.swept, n.open, n.refused)
+	reg.CounterFunc("bytes_total", "Bytes of files written to part files; its rate is the throughput.",
+		func() float64 { return float64(n.written.Load()) })
 	for _, r := range reasons() {
-		n.refused.WithLabelValues(r)
+		n.refused.With(r)
 	}
 	return n
 }

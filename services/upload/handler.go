@@ -99,7 +99,7 @@ func (s *Service) preflight(w http.ResponseWriter, r *http.Request) {
 
 // refuse has the original helper's status and texts for uploads; a person's browser gets the usual invitation.
 func (s *Service) refuse(w http.ResponseWriter, r *http.Request, why auth.Reason) {
-	s.counters.refused.WithLabelValues("access").Inc()
+	s.counters.refused.With("access").Inc()
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		auth.Refuse(w, r, why)
 		return
@@ -120,7 +120,7 @@ func (s *Service) refuse(w http.ResponseWriter, r *http.Request, why auth.Reason
 // fail answers an error.
 func (s *Service) fail(w http.ResponseWriter, r *http.Request, err error) {
 	answer := asRefusal(err)
-	s.counters.refused.WithLabelValues(answer.reason).Inc()
+	s.counters.refused.With(answer.reason).Inc()
 	s.env.Log.Debug("request refused", "method", r.Method, "path", r.URL.Path, "reason", answer.reason, "error", err)
 	if answer.status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", retryTime)

@@ -89,7 +89,7 @@ func (s *store) join(p *part, w *write, exclusive bool) error {
 			waitFor(done, yieldMax)
 			continue
 		}
-		s.counters.preempted.Add(float64(len(rivals)))
+		s.counters.preempted.Add(len(rivals))
 		stopWriters(rivals)
 	}
 }

@@ -12,8 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
+
+	"ghostaux/pkg/metrics"
 )
 
 func openTest(t *testing.T, dir string, change func(*Config)) *store {
@@ -23,7 +24,7 @@ func openTest(t *testing.T, dir string, change func(*Config)) *store {
 		change(&c)
 	}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	s, err := openStore(c, dir, log, newCounters(prometheus.NewRegistry()))
+	s, err := openStore(c, dir, log, newCounters(metrics.New()))
 	if err != nil {
 		t.Fatal(err)
 	}
