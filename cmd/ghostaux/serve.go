@@ -140,12 +140,13 @@ func (p *process) serve(ctx context.Context) {
 	devices, release := context.WithCancel(context.Background())
 	defer release()
 	released := make(chan struct{})
-	go func() {
-		defer close(released)
-		p.supervisor.Run(devices)
-	}()
 	go settle(ctx, p.cores)
-	p.host.Run(ctx)
+	p.host.Run(ctx, func() { // peers may connect before devices are looked for, and need not wait for that
+		go func() {
+			defer close(released)
+			p.supervisor.Run(devices)
+		}()
+	})
 	release()
 	select {
 	case <-released:

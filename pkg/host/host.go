@@ -103,12 +103,14 @@ func (h *Host) addEndpoint(name string, ep service.Endpoint, taken map[string]st
 func (h *Host) Listens() bool { return len(h.listeners) > 0 }
 
 // Run serves until ctx ends; then it stops accepting, closes the sockets with 1001, and returns when the peers have gone
-// or after 5 s. Devices are still there until it has returned.
-func (h *Host) Run(ctx context.Context) {
+// or after 5 s. Devices are still there until it has returned. Every address has been tried once when it calls tried.
+func (h *Host) Run(ctx context.Context, tried func()) {
 	var serving sync.WaitGroup
 	for _, l := range h.listeners {
-		serving.Go(func() { l.run(ctx) })
+		ln, err := l.open()
+		serving.Go(func() { l.run(ctx, ln, err) })
 	}
+	tried()
 	<-ctx.Done()
 
 	limit, cancel := context.WithTimeout(context.Background(), stopWait)

@@ -113,7 +113,7 @@ func (r *running) run(t *testing.T, h *host.Host) *running {
 	ctx, cancel := context.WithCancel(context.Background())
 	devices, release := context.WithCancel(context.Background())
 	var all sync.WaitGroup
-	all.Go(func() { h.Run(ctx); release() })
+	all.Go(func() { h.Run(ctx, func() {}); release() })
 	all.Go(func() { r.supervisor.Run(devices) })
 	r.stop = sync.OnceFunc(func() {
 		cancel()
@@ -268,6 +268,42 @@ func TestAddressAskedForTwice(t *testing.T) {
 	})
 	if err == nil || !strings.Contains(err.Error(), "4902") || !strings.Contains(err.Error(), "upload") {
 		t.Errorf("err %v", err)
+	}
+}
+
+// TestPeersBeforeDevices: devices are looked for once all addresses accept connections, or have been found to be taken.
+func TestPeersBeforeDevices(t *testing.T) {
+	first, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	free := first.Addr().String()
+	_ = first.Close()
+	h, _, err := build(t, host.Config{Addr: "off"}, func(a *auth.Auth, _ *ws.Sockets) []service.Service {
+		return []service.Service{&fake{name: "upload", endpoints: []service.Endpoint{
+			{Name: "a", Addr: taken.Addr().String(), Guard: auth.Open, Handler: pathEcho},
+			{Name: "b", Addr: free, Guard: auth.Open, Handler: pathEcho},
+		}}}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	h.Run(ctx, func() {
+		if conn, err := net.Dial("tcp", free); err != nil {
+			t.Error(err)
+		} else {
+			_ = conn.Close()
+		}
+		cancel()
+	})
+	if ctx.Err() == nil {
+		t.Error("Run did not say that it tried")
 	}
 }
 

@@ -58,13 +58,14 @@ func (h *Host) listen(o listenerOptions) {
 	h.listeners = append(h.listeners, &listener{listenerOptions: o, host: h, server: server})
 }
 
-// run listens and serves until stop is called or ctx ends, and tries again when the address is taken.
-func (l *listener) run(ctx context.Context) {
+func (l *listener) open() (net.Listener, error) { return net.Listen("tcp", l.addr) }
+
+// run serves until stop is called or ctx ends, and opens again when the address was taken; ln and err are of the first time.
+func (l *listener) run(ctx context.Context, ln net.Listener, err error) {
 	log := l.host.opts.Log.With("service", l.service, "endpoint", l.endpoint)
 	delay := 250 * time.Millisecond
 	var last string
-	for ctx.Err() == nil {
-		ln, err := net.Listen("tcp", l.addr)
+	for {
 		if err == nil {
 			log.Info("listening", "addr", ln.Addr().String(), "tls", l.server.TLSConfig != nil)
 			l.report(ln.Addr().String(), nil)
@@ -85,8 +86,10 @@ func (l *listener) run(ctx context.Context) {
 		select {
 		case <-time.After(delay):
 		case <-ctx.Done():
+			return
 		}
 		delay = min(delay*2, listenRetryMax)
+		ln, err = l.open()
 	}
 }
 
