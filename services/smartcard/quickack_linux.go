@@ -10,8 +10,7 @@ import (
 	"ghostaux/pkg/nbio"
 )
 
-// quickAck reads from a TCP socket with TCP_QUICKACK set anew before it waits, since the kernel forgets it (tcp(7)); what
-// was read and not acknowledged is acknowledged then.
+// quickAck reads from a TCP socket with TCP_QUICKACK set anew before every read, since the kernel forgets it (tcp(7)).
 // It belongs to one goroutine.
 type quickAck struct {
 	raw  syscall.RawConn
@@ -24,11 +23,9 @@ type quickAck struct {
 func newQuickAck(raw syscall.RawConn) *quickAck {
 	q := &quickAck{raw: raw}
 	q.read = func(fd uintptr) bool {
-		if q.n, q.err = nbio.ReadNow(fd, q.buf); q.err != unix.EAGAIN {
-			return true
-		}
 		quicken(fd)
-		return false
+		q.n, q.err = nbio.ReadNow(fd, q.buf)
+		return q.err != unix.EAGAIN
 	}
 	return q
 }
