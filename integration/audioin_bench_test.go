@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"math"
+	"net"
 	"os"
 	"slices"
 	"strconv"
@@ -159,7 +160,7 @@ func BenchmarkAudioInLatency(b *testing.B) {
 func benchmarkLatency(b *testing.B, latency string, size int, atEnd bool) {
 	p := testkit.StartPulse(b)
 	g := startAudioIn(b, p, "--audioin-latency", latency)
-	conn := testkit.Dial(b, g.URL(b, "audioin", "/?sample_rate="+strconv.Itoa(impulseRate)))
+	conn := dialRaw(b, g.Addr(b, "audioin"), "/?sample_rate="+strconv.Itoa(impulseRate), net.Dialer{})
 	plain, marked := make([]byte, 4*size), make([]byte, 4*size)
 	mark := marked[:min(4*impulse, len(marked))]
 	if atEnd {
@@ -170,9 +171,9 @@ func benchmarkLatency(b *testing.B, latency string, size int, atEnd bool) {
 	sent := make(chan time.Time, 1)
 	stop := pace(b, time.Duration(size)*time.Second/impulseRate, func() bool {
 		if !wanted.CompareAndSwap(true, false) {
-			return conn.Write(b.Context(), websocket.MessageBinary, plain) == nil
+			return conn.send(plain) == nil
 		}
-		err := conn.Write(b.Context(), websocket.MessageBinary, marked)
+		err := conn.send(marked)
 		sent <- time.Now()
 		return err == nil
 	})
@@ -277,12 +278,12 @@ func BenchmarkAudioInCPU(b *testing.B) {
 		b.Run(strconv.Itoa(size), func(b *testing.B) {
 			p := testkit.StartPulse(b)
 			g := startAudioIn(b, p)
-			conn := testkit.Dial(b, g.URL(b, "audioin", "/?sample_rate=48000"))
+			conn := dialRaw(b, g.Addr(b, "audioin"), "/?sample_rate=48000", net.Dialer{})
 			msg := testkit.Sine(500, 0.5, 48000, 0, size)
 			rec := p.Record(b, "ghostaux_mic", 48000)
 			idle := cpuOver(b, g, rec, 5*time.Second)
 			stop := pace(b, time.Duration(size)*time.Second/48000, func() bool {
-				return conn.Write(b.Context(), websocket.MessageBinary, msg) == nil
+				return conn.send(msg) == nil
 			})
 			defer stop()
 			for b.Loop() {

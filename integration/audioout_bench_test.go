@@ -98,9 +98,9 @@ func measure(b *testing.B, start func(*testing.B) (*relay, func()), players int)
 	var listening, joined sync.WaitGroup
 	lists := make([][]time.Duration, players)
 	sent := make([]time.Time, int(benchTime/frameInterval)+100)
-	conns := make([]*rawPlayer, players)
+	conns := make([]*rawPeer, players)
 	for i := range players {
-		conns[i] = dialRaw(b, r.players, net.Dialer{})
+		conns[i] = dialRaw(b, r.players, "/", net.Dialer{})
 	}
 	joined.Add(players)
 	for i, p := range conns {
@@ -118,7 +118,7 @@ func measure(b *testing.B, start func(*testing.B) (*relay, func()), players int)
 }
 
 // listenTimed reads until the connection is closed and returns how old each message was.
-func listenTimed(p *rawPlayer, sent []time.Time, joined *sync.WaitGroup) []time.Duration {
+func listenTimed(p *rawPeer, sent []time.Time, joined *sync.WaitGroup) []time.Duration {
 	var ages []time.Duration
 	once := sync.OnceFunc(joined.Done)
 	for {

@@ -44,10 +44,10 @@ func publishFor(t *testing.T, ingest string, d time.Duration) (sum uint32, n int
 func TestAudioOutHundredPlayersAndAStalledOne(t *testing.T) {
 	g := testkit.StartGhostaux(t, "--only", "audioout", "--audioout-source", "ingest")
 	addr := g.Addr(t, "audioout")
-	dialRaw(t, addr, net.Dialer{}) // never reads
-	players := make([]*rawPlayer, 100)
+	dialRaw(t, addr, "/", net.Dialer{}) // never reads
+	players := make([]*rawPeer, 100)
 	for i := range players {
-		players[i] = dialRaw(t, addr, net.Dialer{})
+		players[i] = dialRaw(t, addr, "/", net.Dialer{})
 	}
 	testkit.Eventually(t, 10*time.Second, "all have joined", func() bool { return len(audioReport(t, g).Players) == 101 })
 

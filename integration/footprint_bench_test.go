@@ -135,7 +135,7 @@ func BenchmarkFootprintInUse(b *testing.B) {
 		g := startFootprint(b, true)
 		g.WaitState(b, "audioin", "ready")
 		time.Sleep(rest)
-		player := dialRaw(b, g.Addr(b, "audioout"), net.Dialer{})
+		player := dialRaw(b, g.Addr(b, "audioout"), "/", net.Dialer{})
 		var heard atomic.Int64
 		var listening sync.WaitGroup
 		listening.Go(func() {

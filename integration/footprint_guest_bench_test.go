@@ -115,7 +115,7 @@ func BenchmarkFootprintTogether(b *testing.B) {
 // returns when both have begun.
 func (m *machine) listenAndSpeak(b *testing.B) (stop func(leastBytes, leastMessages int64)) {
 	b.Helper()
-	player := dialRaw(b, m.Addr(playerPort), net.Dialer{})
+	player := dialRaw(b, m.Addr(playerPort), "/", net.Dialer{})
 	var heard, spoken atomic.Int64
 	var listening sync.WaitGroup
 	listening.Go(func() {
