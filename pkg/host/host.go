@@ -18,6 +18,9 @@ import (
 // stopWait is how long peers have to leave at a stop before they are cut.
 const stopWait = 5 * time.Second
 
+// firstTry is how long devices wait for addresses: one given by name may take long to be looked up.
+const firstTry = 100 * time.Millisecond
+
 // Options are what the host is built from.
 type Options struct {
 	Config     Config
@@ -103,12 +106,22 @@ func (h *Host) addEndpoint(name string, ep service.Endpoint, taken map[string]st
 func (h *Host) Listens() bool { return len(h.listeners) > 0 }
 
 // Run serves until ctx ends; then it stops accepting, closes the sockets with 1001, and returns when the peers have gone
-// or after 5 s. Devices are still there until it has returned. Every address has been tried once when it calls tried.
+// or after 5 s. Devices are still there until it has returned. It calls tried when every address has been tried once, or some
+// take long for that.
 func (h *Host) Run(ctx context.Context, tried func()) {
-	var serving sync.WaitGroup
+	var serving, trying sync.WaitGroup
 	for _, l := range h.listeners {
-		ln, err := l.open()
-		serving.Go(func() { l.run(ctx, ln, err) })
+		trying.Add(1)
+		serving.Go(func() { l.run(ctx, trying.Done) })
+	}
+	all := make(chan struct{})
+	serving.Go(func() {
+		trying.Wait()
+		close(all)
+	})
+	select {
+	case <-all:
+	case <-time.After(firstTry):
 	}
 	tried()
 	<-ctx.Done()

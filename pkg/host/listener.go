@@ -58,13 +58,15 @@ func (h *Host) listen(o listenerOptions) {
 	h.listeners = append(h.listeners, &listener{listenerOptions: o, host: h, server: server})
 }
 
-func (l *listener) open() (net.Listener, error) { return net.Listen("tcp", l.addr) }
-
-// run serves until stop is called or ctx ends, and opens again when the address was taken; ln and err are of the first time.
-func (l *listener) run(ctx context.Context, ln net.Listener, err error) {
+// run listens and serves until stop is called or ctx ends, and tries again when the address is taken. It calls tried after
+// the first try.
+func (l *listener) run(ctx context.Context, tried func()) {
 	log := l.host.opts.Log.With("service", l.service, "endpoint", l.endpoint)
 	delay := 250 * time.Millisecond
 	var last string
+	var open net.ListenConfig
+	ln, err := open.Listen(ctx, "tcp", l.addr)
+	tried()
 	for {
 		if err == nil {
 			log.Info("listening", "addr", ln.Addr().String(), "tls", l.server.TLSConfig != nil)
@@ -89,7 +91,7 @@ func (l *listener) run(ctx context.Context, ln net.Listener, err error) {
 			return
 		}
 		delay = min(delay*2, listenRetryMax)
-		ln, err = l.open()
+		ln, err = open.Listen(ctx, "tcp", l.addr)
 	}
 }
 

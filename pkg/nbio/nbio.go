@@ -1,4 +1,5 @@
-// Package nbio reads and writes sockets, and device nodes that do not block, without telling Go's scheduler.
+// Package nbio reads and writes sockets, and device nodes that do not block, without telling Go's scheduler, and has a timer
+// that does not wake it either.
 //
 // Before every ordinary system call the scheduler is told that a thread may block, and as the process was asleep just
 // before, that wakes its monitor thread, which then looks around every 20 microseconds until all is asleep again. For a

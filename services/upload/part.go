@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	writeSize  = 32 << 10         // bytes of one write, which ends where the file has a multiple of it; twice as much is not faster
+	writeSize  = 32 << 10         // bytes of one write, which ends where the file has a multiple of it; twice as much is not faster, BenchmarkUpload
 	noteEvery  = 4 << 20          // bytes between two lines of the journal while a chunk arrives
 	yieldMax   = 10 * time.Second // for a pre-empted writer to let go
 	publishMax = 5 * time.Minute  // for a finished file to reach the disk
